@@ -1,0 +1,1 @@
+"""Policy optimisation for scribe, with torch and nothing beneath."""

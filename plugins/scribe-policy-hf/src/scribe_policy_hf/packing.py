@@ -1,0 +1,110 @@
+"""Log-probabilities of many rows in one forward pass, each context computed once.
+
+Rows with the same context form a pack, laid out as [context][row 1][row 2]... A row attends to the context and
+to itself, and its positions continue the context's. Contexts are padded on the left so that all rows of the
+batch begin in one column, and the model is asked only for logits from there on.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Any
+
+import torch
+from attrs import frozen
+from torch import Tensor
+
+from scribe_core.protocols import TokenRow
+
+
+@frozen
+class Packs:
+    """A batch of packs. Shapes: ids and positions (B, T), mask (B, 1, T, T).
+
+    For each of the N tokens of all rows, in order: `packs` and `columns` (N,) say which of the last `keep`
+    logits predict it, `targets` (N,) its id. `lengths` counts the tokens of each row.
+    """
+
+    ids: Tensor
+    positions: Tensor
+    mask: Tensor
+    keep: int
+    packs: Tensor
+    columns: Tensor
+    targets: Tensor
+    lengths: list[int]
+
+
+def logprobs(module: Any, rows: Sequence[TokenRow], *, packed: bool, pad_id: int) -> Tensor:
+    """A float32 tensor (len(rows), longest tokens), right-padded with 0."""
+    batch = pack(rows, pad_id, packed)
+    device = module.device
+    output = module(
+        input_ids=batch.ids.to(device),
+        attention_mask=_additive(batch.mask, module.dtype).to(device),
+        position_ids=batch.positions.to(device),
+        use_cache=False,
+        logits_to_keep=batch.keep,
+    )
+    chosen = _chosen(
+        output.logits, batch.packs.to(device), batch.columns.to(device), batch.targets.to(device)
+    )
+    return torch.nn.utils.rnn.pad_sequence(chosen.split(batch.lengths), batch_first=True)
+
+
+def pack(rows: Sequence[TokenRow], pad_id: int, packed: bool = True) -> Packs:
+    """Lays rows out; neighbours with one context share it where `packed`."""
+    groups = list(_groups(rows, packed))
+    left = max(len(group[0].context) for group in groups)
+    right = max(sum(len(row.tokens) for row in group) for group in groups)
+    width = left + right
+    ids = torch.full((len(groups), width), pad_id)
+    positions = torch.zeros((len(groups), width), dtype=torch.long)
+    segment = torch.full((len(groups), width), -1)
+    packs: list[int] = []
+    columns: list[int] = []
+    for index, group in enumerate(groups):
+        context = group[0].context
+        start = left - len(context)
+        ids[index, start:left] = torch.tensor(context)
+        positions[index, start:left] = torch.arange(len(context))
+        segment[index, start:left] = 0
+        column = left
+        for number, row in enumerate(group, start=1):
+            end = column + len(row.tokens)
+            ids[index, column:end] = torch.tensor(row.tokens, dtype=torch.long)
+            positions[index, column:end] = torch.arange(len(row.tokens)) + len(context)
+            segment[index, column:end] = number
+            packs += [index] * len(row.tokens)
+            columns += [0, *range(column - left + 1, end - left)][: len(row.tokens)]
+            column = end
+    targets = [token for row in rows for token in row.tokens]
+    chosen = (torch.tensor(values, dtype=torch.long) for values in (packs, columns, targets))
+    lengths = [len(row.tokens) for row in rows]
+    return Packs(ids, positions, _mask(segment), right + 1, *chosen, lengths)
+
+
+def _groups(rows: Sequence[TokenRow], packed: bool) -> Iterator[list[TokenRow]]:
+    if not packed:
+        yield from ([row] for row in rows)
+        return
+    for _, group in groupby(rows, key=lambda row: row.context):
+        yield list(group)
+
+
+def _mask(segment: Tensor) -> Tensor:
+    """(B, 1, T, T), True where a query (row) sees a key (column): itself, or earlier in its own row or the context."""
+    query, key = segment[:, :, None], segment[:, None, :]
+    width = segment.shape[1]
+    causal = torch.ones(width, width, dtype=torch.bool).tril()
+    seen = ((query == key) | (key == 0)) & (key >= 0) & causal
+    return (seen | torch.eye(width, dtype=torch.bool))[:, None]
+
+
+def _additive(mask: Tensor, dtype: torch.dtype) -> Tensor:
+    """0 where seen, the lowest number elsewhere: what eager attention adds to its scores."""
+    return torch.zeros(mask.shape, dtype=dtype).masked_fill(~mask, torch.finfo(dtype).min)
+
+
+def _chosen(logits: Tensor, packs: Tensor, columns: Tensor, ids: Tensor) -> Tensor:
+    """log softmax(logits)[pack, column, id], without a copy of the logits per token."""
+    return logits[packs, columns, ids].float() - logits.float().logsumexp(-1)[packs, columns]

@@ -1,0 +1,179 @@
+"""A transformers model as a trainable policy."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from accelerate import Accelerator
+from attrs import evolve
+
+from scribe_core.errors import ConfigError
+from scribe_core.protocols import TokenRow
+from scribe_core.types import Completion, Conversation, Message, Sampled, Sampling
+from scribe_policy_hf import models, packing
+from scribe_policy_hf.chat import Chat, parse_calls, render_calls
+from scribe_policy_hf.generate import Draw, generate
+
+if TYPE_CHECKING:
+    from scribe_policy_hf.builder import HF
+
+
+class HFPolicy:
+    """See `scribe_core.protocols.TrainablePolicy`."""
+
+    def __init__(self, options: "HF") -> None:
+        self._source = models.source(options.model)
+        self._dtype = models.weight_dtype(options.dtype)
+        self._packed = options.packed
+        self._lora = options.lora is not None
+        module, self.tokenizer = models.load(self._source, self._dtype)
+        if options.lora is not None:
+            module = _with_lora(module, options.lora)
+        # A boolean mask over packed rows has no fused CPU kernel with a fast backward.
+        if not torch.cuda.is_available():
+            module.set_attn_implementation("eager")
+        self.accelerator = Accelerator()
+        self.module = self.accelerator.prepare(module)
+        self.module.eval()
+        self.version = 0
+        self._chat = Chat(self.tokenizer)
+        self._end_ids = _end_ids(module, self.tokenizer)
+        self._pad_id = self.tokenizer.pad_token_id or 0
+        self._reference: Any = None
+
+    def generate(
+        self, conversations: Sequence[Conversation], sampling: Sampling, seeds: Sequence[int]
+    ) -> list[Completion]:
+        contexts = [self._context(conversation) for conversation in conversations]
+        if not contexts:
+            return []
+        draws = generate(
+            self.accelerator.unwrap_model(self.module),
+            [before + added for before, added in contexts],
+            temperature=sampling.temperature,
+            max_tokens=sampling.max_tokens,
+            seeds=seeds,
+            end_ids=self._end_ids,
+            pad_id=self._pad_id,
+        )
+        return [self._completion(added, draw) for (_, added), draw in zip(contexts, draws, strict=True)]
+
+    def rows(self, conversations: Sequence[Conversation]) -> list[TokenRow]:
+        return [self._row(conversation) for conversation in conversations]
+
+    def logprobs(self, rows: Sequence[TokenRow]) -> torch.Tensor:
+        return packing.logprobs(self.module, rows, packed=self._packed, pad_id=self._pad_id)
+
+    @torch.no_grad()
+    def reference_logprobs(self, rows: Sequence[TokenRow]) -> torch.Tensor:
+        if self._lora:
+            with self.accelerator.unwrap_model(self.module).disable_adapter():
+                return self.logprobs(rows)
+        if self._reference is None:
+            reference, _ = models.load(self._source, self._dtype)
+            reference.config._attn_implementation = self.module.config._attn_implementation
+            self._reference = reference.to(self.accelerator.device).eval()
+        return packing.logprobs(self._reference, rows, packed=self._packed, pad_id=self._pad_id)
+
+    def save(self, folder: Path) -> None:
+        self.accelerator.unwrap_model(self.module).save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+
+    def load(self, folder: Path) -> None:
+        module = self.accelerator.unwrap_model(self.module)
+        if self._lora:
+            from peft import set_peft_model_state_dict
+            from safetensors.torch import load_file
+
+            set_peft_model_state_dict(module, load_file(folder / "adapter_model.safetensors"))
+            return
+        saved, _ = models.load(str(folder), self._dtype)
+        module.load_state_dict(saved.state_dict())
+
+    def _context(self, conversation: Conversation) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """(tokens up to the last sampled message, tokens added since)."""
+        messages = conversation.messages
+        last = max((i for i, message in enumerate(messages) if message.sampled), default=None)
+        if last is None:
+            return (), self._encode(self._chat.prompt(messages, conversation.tools))
+        before = tuple(t for m in messages if m.sampled for t in m.sampled.context_ids + m.sampled.token_ids)
+        ended = before[-1] in self._end_ids
+        return before, self._encode(self._chat.continuation(messages[last + 1 :], ended))
+
+    def _completion(self, context: tuple[int, ...], draw: Draw) -> Completion:
+        written = draw.token_ids[:-1] if draw.ended else draw.token_ids
+        raw, offsets = self._decode(written)
+        if draw.ended:
+            offsets += (len(raw),)
+        content, calls = parse_calls(raw)
+        sampled = Sampled(
+            context_ids=context, token_ids=draw.token_ids, logprobs=draw.logprobs, offsets=offsets
+        )
+        message = Message(role="assistant", content=content, tool_calls=calls, raw=raw, sampled=sampled)
+        return Completion(message=message, finish_reason="stop" if draw.ended else "length")
+
+    def _row(self, conversation: Conversation) -> TokenRow:
+        """Assistant messages are learned from; those nobody sampled are written in the chat format."""
+        context: tuple[int, ...] = ()
+        tokens: list[int] = []
+        mask: list[bool] = []
+        done: tuple[Message, ...] = ()
+        for i, message in enumerate(conversation.messages):
+            if message.role != "assistant":
+                continue
+            if message.sampled is None:
+                message = self._written(message, done + conversation.messages[len(done) : i], conversation)
+            assert message.sampled is not None
+            added, own = message.sampled.context_ids, message.sampled.token_ids
+            if done:
+                tokens += added
+                mask += [False] * len(added)
+            else:
+                context = added
+            tokens += own
+            mask += [True] * len(own)
+            done = (*done, *conversation.messages[len(done) : i], message)
+        return TokenRow(context, tuple(tokens), tuple(mask))
+
+    def _written(self, message: Message, before: tuple[Message, ...], conversation: Conversation) -> Message:
+        """A message as if the policy had sampled it."""
+        _, added = self._context(evolve(conversation, messages=before))
+        text = "\n".join(part for part in (message.content, render_calls(message.tool_calls)) if part)
+        ids = (*self._encode(text), min(self._end_ids))
+        zeros = (0.0,) * len(ids)
+        sampled = Sampled(context_ids=added, token_ids=ids, logprobs=zeros, offsets=(0,) * len(ids))
+        return evolve(message, sampled=sampled, raw=text)
+
+    def _encode(self, text: str) -> tuple[int, ...]:
+        return tuple(self.tokenizer.encode(text, add_special_tokens=False))
+
+    def _decode(self, ids: Sequence[int]) -> tuple[str, tuple[int, ...]]:
+        """(text, start character of each token); a character spread over tokens starts with the first."""
+        text, starts, pending = "", [], 0
+        for i in range(len(ids)):
+            starts.append(len(text))
+            piece = self.tokenizer.decode(ids[pending : i + 1], skip_special_tokens=True)
+            if not piece.endswith("\ufffd") or i + 1 == len(ids):
+                text, pending = text + piece, i + 1
+        return text, tuple(starts)
+
+
+def _end_ids(module: Any, tokenizer: Any) -> frozenset[int]:
+    configured = module.generation_config.eos_token_id
+    listed = configured if isinstance(configured, list) else [configured]
+    ids = frozenset(i for i in (*listed, tokenizer.eos_token_id) if i is not None)
+    if not ids:
+        raise ConfigError("policy.model: neither the model nor its tokenizer names an end-of-turn token")
+    return ids
+
+
+def _with_lora(module: Any, options: Any) -> Any:
+    try:
+        import peft
+    except ImportError:
+        raise ConfigError("policy.lora: needs peft; run `pip install 'scribe-policy-hf[lora]'`") from None
+    config = peft.LoraConfig(
+        r=options.rank, lora_alpha=options.alpha, target_modules=options.targets, task_type="CAUSAL_LM"
+    )
+    return peft.get_peft_model(module, config)

@@ -1,0 +1,52 @@
+"""The plain settings of a pipeline: what is not a part but a number."""
+
+from typing import Any
+
+from attrs import field, frozen
+from attrs.validators import ge, gt, le, optional
+
+
+def _positive(default: Any) -> Any:
+    return field(default=default, validator=gt(0))
+
+
+@frozen(kw_only=True)
+class RolloutSettings:
+    """How episodes are played."""
+
+    group_size: int = _positive(8)
+    """Rollouts of one task in a step."""
+    temperature: float = field(default=1.0, validator=ge(0))
+    max_tokens: int = _positive(64)
+    """Per sampled message."""
+    max_turns: int = _positive(8)
+    """Sampled messages per episode."""
+    concurrency: int = _positive(64)
+    """Conversations generated in one batch."""
+
+
+@frozen(kw_only=True)
+class TrainingSettings:
+    """How long, on what, and how a run can be repeated."""
+
+    steps: int = _positive(200)
+    tasks_per_step: int = _positive(4)
+    seed: int = 0
+    deterministic: bool = False
+    """Fixed waves, so that a resumed run equals the unkilled one bit for bit."""
+    checkpoint_every: int = _positive(50)
+    minutes: float | None = field(default=None, validator=optional(gt(0)))
+    """Stop after the step in which this much training time has passed; evaluation does not count."""
+
+
+@frozen(kw_only=True)
+class EvaluationSettings:
+    """Held-out tasks, scored like training rollouts."""
+
+    every: int = field(default=0, validator=ge(0))
+    """Steps between evaluations; 0 is only after the last."""
+    split: str = "validation"
+    samples: int = _positive(1)
+    temperature: float = field(default=0.0, validator=[ge(0), le(2)])
+    limit: int | None = field(default=None, validator=optional(gt(0)))
+    """At most this many tasks."""

@@ -1,0 +1,257 @@
+"""The training loop, top to bottom.
+
+Each step takes tasks, plays a group of rollouts of each, scores them and lets the optimizer learn. Rollouts and
+scores are on disk before the optimizer sees them: a killed run goes on from its last checkpoint and replays from
+the log what had been played since, instead of playing it again. Left out: asynchronous rollouts, where the
+policy that plays lags behind the one that learns.
+"""
+
+import random
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from attrs import define, field, frozen
+
+from scribe_core.config import Config
+from scribe_core.errors import ConfigError, RunError
+from scribe_core.evaluation import Evaluation, evaluate, mean, skill_scores, unscored
+from scribe_core.protocols import Environment, Optimizer, Tool, Tracker, TrainablePolicy
+from scribe_core.rollout import Episode, episodes, rollout
+from scribe_core.runs import RunFolder, make_manifest, read_json
+from scribe_core.scorer import Scorer
+from scribe_core.types import Group, Scored, Task, Trajectory
+
+
+@frozen(kw_only=True)
+class Parts:
+    """What a config builds."""
+
+    policy: TrainablePolicy
+    environment: Environment
+    scorer: Scorer
+    optimizer: Optimizer
+    tools: Mapping[str, Tool]
+    trackers: Sequence[Tracker]
+
+    @classmethod
+    def build(cls, config: Config) -> "Parts":
+        """Builds cheap parts first, so that a wrong config fails before any weight loads."""
+        policy, environment, optimizer = config.require("policy", "environment", "optimizer")
+        tools = {name: builder.build() for name, builder in config.tools.items()}
+        return cls(
+            environment=environment.build(),
+            scorer=config.scorer.build(),
+            optimizer=optimizer.build(),
+            tools={tool.spec.name: tool for tool in tools.values()},
+            trackers=[tracker.build() for tracker in config.trackers],
+            policy=policy.build(),
+        )
+
+
+def train(config: Config, folder: Path, *, resume: bool = False) -> Path:
+    """Trains until the configured steps or minutes have passed; returns the last checkpoint.
+
+    Raises ConfigError for a config that cannot work, RunError where a step has nothing to learn from.
+    """
+    parts = Parts.build(config)
+    manifest = make_manifest(config.to_table(), parts.scorer.library.digest)
+    run = RunFolder(folder, manifest, resume)
+    try:
+        return _Training(config, parts, run).run()
+    finally:
+        for tracker in parts.trackers:
+            tracker.close()
+        run.close()
+
+
+@define
+class _Training:
+    config: Config
+    parts: Parts
+    folder: RunFolder
+    tasks: Sequence[Task] = ()
+    trained: float = 0.0
+    replayed: dict[int, dict[str, Trajectory]] = field(factory=dict)
+    scores: dict[str, Scored] = field(factory=dict)
+
+    def run(self) -> Path:
+        settings = self.config.training
+        self.tasks = self._training_tasks()
+        first = self._restore()
+        self._log({"event": "run_started", "step": first, "steps": settings.steps})
+        step = first
+        while step < settings.steps and not self._out_of_time():
+            step += 1
+            self._step(step)
+            if step % settings.checkpoint_every == 0:
+                self._checkpoint(step)
+            if self.config.evaluation.every and step % self.config.evaluation.every == 0:
+                self._evaluate(step)
+        last = self._checkpoint(step)
+        self._log({"event": "run_finished", "step": step, "steps": settings.steps, "checkpoint": str(last)})
+        return last
+
+    def _step(self, step: int) -> None:
+        begun = time.monotonic()
+        tasks = step_tasks(self.tasks, step, self.config.training.tasks_per_step, self.config.training.seed)
+        seconds: dict[str, float] = {}
+        if self.parts.optimizer.learns_from == "demonstrations":
+            groups: list[Group] = [[unscored(demonstration(task, self.parts.environment))] for task in tasks]
+        else:
+            groups = self._play(step, tasks, seconds)
+        started = time.monotonic()
+        metrics = self.parts.optimizer.step(self.parts.policy, groups)
+        seconds["training"] = time.monotonic() - started
+        self.trained += time.monotonic() - begun
+        self._log(self._record(step, groups, metrics, seconds))
+
+    def _play(self, step: int, tasks: Sequence[Task], seconds: dict[str, float]) -> list[Group]:
+        """Groups of scored rollouts, from the log where an earlier process had finished them."""
+        started = time.monotonic()
+        planned = episodes(tasks, self.config.rollout.group_size, f"step-{step}", self.config.training.seed)
+        played = self._replay_or_play(step, planned)
+        seconds["generation"] = time.monotonic() - started
+        started = time.monotonic()
+        usable = [trajectory for trajectory in played if trajectory.status != "error"]
+        if not usable:
+            raise RunError(
+                f"step {step}: all {len(played)} rollouts failed; the first: {played[0].metadata['error']}"
+            )
+        new = [trajectory for trajectory in usable if trajectory.id not in self.scores]
+        for scored in self.parts.scorer.score(new):
+            self.scores[scored.trajectory.id] = scored
+            self.folder.log_score(step, scored)
+        groups: dict[str, list[Scored]] = {}
+        for trajectory in usable:
+            groups.setdefault(trajectory.group_id, []).append(self.scores.pop(trajectory.id))
+        seconds["scoring"] = time.monotonic() - started
+        return list(groups.values())
+
+    def _replay_or_play(self, step: int, planned: Sequence[Episode]) -> list[Trajectory]:
+        finished = self.replayed.pop(step, {})
+        missing = [episode for episode in planned if episode.id not in finished]
+        if missing and self.config.training.deterministic:
+            # A batch's size changes low bits of its logits: play the whole wave again, keep what was logged.
+            missing = list(planned)
+        played = rollout(
+            self.parts.policy,
+            self.parts.environment,
+            missing,
+            self.config.rollout,
+            tools=self.parts.tools,
+            policy_version=self.parts.policy.version,
+            finished=lambda t: None if t.id in finished else self.folder.log_trajectory(step, t),
+        )
+        known = {**{trajectory.id: trajectory for trajectory in played}, **finished}
+        return [known[episode.id] for episode in planned]
+
+    def _training_tasks(self) -> Sequence[Task]:
+        tasks = self.parts.environment.tasks("train")
+        if self.parts.optimizer.learns_from == "demonstrations":
+            tasks = [task for task in tasks if task.demonstration]
+        if not tasks:
+            raise ConfigError(
+                "environment: the split 'train' has no tasks that this optimizer can learn from"
+            )
+        return tasks
+
+    def _restore(self) -> int:
+        """Loads the last checkpoint and reads what was played since; returns the steps done."""
+        step = 0
+        if checkpoints := self.folder.checkpoints():
+            state = read_json(checkpoints[-1] / "state.json")
+            self.parts.policy.load(checkpoints[-1] / "policy")
+            self.parts.optimizer.load(checkpoints[-1] / "optimizer")
+            self.parts.policy.version = state["policy_version"]
+            step = int(state["step"])
+        self.replayed, self.scores = self.folder.replay(after=step)
+        return step
+
+    def _evaluate(self, step: int) -> Evaluation:
+        started = time.monotonic()
+        result = evaluate(
+            self.parts.policy,
+            self.parts.environment,
+            self.parts.scorer,
+            self.config.evaluation,
+            self.config.rollout,
+            tools=self.parts.tools,
+            seed=self.config.training.seed,
+        )
+        self.folder.write_evaluation(f"step-{step:06d}-{result.split}", result.scored)
+        seconds = {"evaluation": time.monotonic() - started}
+        self._log(
+            {
+                "event": "evaluation",
+                "step": step,
+                "steps": self.config.training.steps,
+                **result.summary(),
+                "seconds": seconds,
+            }
+        )
+        return result
+
+    def _checkpoint(self, step: int) -> Path:
+        started = time.monotonic()
+        path = self.folder.checkpoint(step, self.parts.policy, self.parts.optimizer)
+        seconds = {"checkpoint": time.monotonic() - started}
+        self._log(
+            {
+                "event": "checkpoint",
+                "step": step,
+                "steps": self.config.training.steps,
+                "path": str(path),
+                "seconds": seconds,
+            }
+        )
+        return path
+
+    def _out_of_time(self) -> bool:
+        minutes = self.config.training.minutes
+        return minutes is not None and self.trained >= 60 * minutes
+
+    def _log(self, event: Mapping[str, Any]) -> None:
+        record = self.folder.log(event)
+        for tracker in self.parts.trackers:
+            tracker.log(record)
+
+    def _record(
+        self, step: int, groups: Sequence[Group], metrics: Mapping[str, float], seconds: Mapping[str, float]
+    ) -> dict[str, Any]:
+        rows = [scored for group in groups for scored in group]
+        return {
+            "event": "step",
+            "step": step,
+            "steps": self.config.training.steps,
+            "reward": mean(s.reward.value for s in rows),
+            "outcome": mean(s.reward.outcome for s in rows),
+            "process": mean(s.reward.process for s in rows),
+            "truncated": fmean(s.trajectory.status == "truncated" for s in rows),
+            "skills": skill_scores(rows),
+            **metrics,
+            "seconds": dict(seconds),
+        }
+
+
+def step_tasks(tasks: Sequence[Task], step: int, count: int, seed: int) -> list[Task]:
+    """The tasks of a step (counted from 1): a new shuffle each time the tasks have all been used."""
+    chosen = []
+    for position in range((step - 1) * count, step * count):
+        epoch, index = divmod(position, len(tasks))
+        order = random.Random(f"{seed}/{epoch}").sample(range(len(tasks)), len(tasks))  # noqa: S311
+        chosen.append(tasks[order[index]])
+    return chosen
+
+
+def demonstration(task: Task, environment: Environment) -> Trajectory:
+    """The trajectory of somebody who did it right."""
+    return Trajectory(
+        id=task.id,
+        task_id=task.id,
+        group_id=task.id,
+        messages=task.messages + task.demonstration,
+        tools=tuple(environment.open(task).tools),
+    )
