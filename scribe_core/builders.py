@@ -1,14 +1,14 @@
 """Builders: a frozen attrs class that is a part's name, its options and its factory.
 
-    @frozen
-    class Cached:
-        \"\"\"Remembers what the inner judge answered.\"\"\"
+@frozen
+class Cached:
+    \"\"\"Remembers what the inner judge answered.\"\"\"
 
-        name: ClassVar[str] = "cached"
-        inner: Builder[Judge] = part("judges")
-        path: str = "judge.sqlite"
+    name: ClassVar[str] = "cached"
+    inner: Builder[Judge] = part("judges")
+    path: str = "judge.sqlite"
 
-        def build(self) -> Judge: ...
+    def build(self) -> Judge: ...
 """
 
 from typing import Any, ClassVar
@@ -44,5 +44,3 @@ def _program_builder(function: Program, title: str, doc: str | None) -> type[Any
     ProgramBuilder.__qualname__ = ProgramBuilder.__name__ = title
     ProgramBuilder.__module__ = function.__module__
     return frozen(ProgramBuilder)
-
-

@@ -115,6 +115,9 @@ class TrainablePolicy(Policy, Protocol):
         Differentiable under torch's grad mode. Rows that share their context are cheaper next to each other.
         """
 
+    def reference_logprobs(self, rows: Sequence[TokenRow]) -> Any:
+        """The same under the weights that the run began with, without gradients."""
+
     def save(self, folder: Path) -> None:
         """Writes weights and tokenizer for `from_pretrained`."""
 

@@ -2,7 +2,7 @@
 
 Conversations that wait for the policy are continued in batches; what follows an assistant message (tools, user
 turns) is awaited for the whole batch together. An episode that breaks is data (`status` "error"), never the end
-of a run.
+of a run; only a RunError, by which a part says that it cannot work at all, ends it.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ import structlog
 from attrs import define, evolve, frozen
 
 from scribe_core import aio
+from scribe_core.errors import RunError
 from scribe_core.protocols import Environment, Policy, Session, Tool
 from scribe_core.settings import RolloutSettings
 from scribe_core.tools import call_tools
@@ -99,6 +100,8 @@ class _Play:
     async def advance(self, completion: Completion, max_turns: int) -> None:
         try:
             await self._respond(completion, max_turns)
+        except RunError:
+            raise
         except Exception as error:
             logger.warning("episode failed", task=self.episode.task.id, error=repr(error))
             self.status, self.outcome, self.error = "error", None, repr(error)

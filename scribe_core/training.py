@@ -22,6 +22,7 @@ from scribe_core.protocols import Environment, Optimizer, Tool, Tracker, Trainab
 from scribe_core.rollout import Episode, episodes, rollout
 from scribe_core.runs import RunFolder, make_manifest, read_json
 from scribe_core.scorer import Scorer
+from scribe_core.tools import by_name
 from scribe_core.types import Group, Scored, Task, Trajectory
 
 
@@ -40,12 +41,11 @@ class Parts:
     def build(cls, config: Config) -> "Parts":
         """Builds cheap parts first, so that a wrong config fails before any weight loads."""
         policy, environment, optimizer = config.require("policy", "environment", "optimizer")
-        tools = {name: builder.build() for name, builder in config.tools.items()}
         return cls(
             environment=environment.build(),
             scorer=config.scorer.build(),
             optimizer=optimizer.build(),
-            tools={tool.spec.name: tool for tool in tools.values()},
+            tools=by_name(builder.build() for builder in config.tools.values()),
             trackers=[tracker.build() for tracker in config.trackers],
             policy=policy.build(),
         )
@@ -82,7 +82,7 @@ class _Training:
         self.tasks = self._training_tasks()
         first = self._restore()
         self._log({"event": "run_started", "step": first, "steps": settings.steps})
-        step = first
+        step = evaluated = first
         while step < settings.steps and not self._out_of_time():
             step += 1
             self._step(step)
@@ -90,7 +90,10 @@ class _Training:
                 self._checkpoint(step)
             if self.config.evaluation.every and step % self.config.evaluation.every == 0:
                 self._evaluate(step)
+                evaluated = step
         last = self._checkpoint(step)
+        if evaluated != step:
+            self._evaluate(step)
         self._log({"event": "run_finished", "step": step, "steps": settings.steps, "checkpoint": str(last)})
         return last
 
@@ -237,13 +240,15 @@ class _Training:
 
 
 def step_tasks(tasks: Sequence[Task], step: int, count: int, seed: int) -> list[Task]:
-    """The tasks of a step (counted from 1): a new shuffle each time the tasks have all been used."""
-    chosen = []
-    for position in range((step - 1) * count, step * count):
-        epoch, index = divmod(position, len(tasks))
-        order = random.Random(f"{seed}/{epoch}").sample(range(len(tasks)), len(tasks))  # noqa: S311
-        chosen.append(tasks[order[index]])
-    return chosen
+    """The tasks of a step (counted from 1), all different: a new shuffle each time the tasks have been used.
+
+    Raises ConfigError where there are fewer tasks than a step takes.
+    """
+    if len(tasks) < count:
+        raise ConfigError(f"training.tasks_per_step: {count} is more than the {len(tasks)} training tasks")
+    epoch, slot = divmod(step - 1, len(tasks) // count)
+    order = random.Random(f"{seed}/{epoch}").sample(range(len(tasks)), len(tasks))  # noqa: S311
+    return [tasks[i] for i in order[slot * count : (slot + 1) * count]]
 
 
 def demonstration(task: Task, environment: Environment) -> Trajectory:

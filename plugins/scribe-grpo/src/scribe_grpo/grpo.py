@@ -47,7 +47,8 @@ class GRPOOptimizer:
         old: dict[tuple[int, ...], Tensor] = {}
         for _ in range(self._options.epochs):
             metrics = self._accumulate(policy, rows, advantage, old)
-            metrics |= self._updater.apply(policy)
+            metrics |= self._updater.apply()
+        policy.version += 1
         flat = [not any(values) for values in per_group]
         failed = [s.reward.value is None for s in scored]
         return {

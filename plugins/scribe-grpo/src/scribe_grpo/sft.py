@@ -36,7 +36,8 @@ class SFTOptimizer:
             part = -(logprobs * token_mask(batch, logprobs)).sum() / max(total, 1)
             policy.accelerator.backward(part)
             loss += float(part.detach())
-        return {"loss": loss, "tokens": float(total), **self._updater.apply(policy)}
+        policy.version += 1
+        return {"loss": loss, "tokens": float(total), **self._updater.apply()}
 
 
 def token_mask(rows: Sequence, like: torch.Tensor) -> torch.Tensor:  # type: ignore[type-arg]

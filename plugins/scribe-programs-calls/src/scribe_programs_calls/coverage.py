@@ -1,0 +1,111 @@
+"""Whether the calls do all that is asked, and nothing twice.
+
+What was called about a request counts whenever it was called, up to the next user message: a policy may take
+several turns.
+"""
+
+from collections.abc import Sequence
+
+from scribe_core.builders import program
+from scribe_core.types import Finding, Subgoal, ToolCall
+
+from scribe_programs_calls.asked import Asked, beside_used, less_often_used, what_is_asked
+from scribe_programs_calls.grounding import ungrounded
+from scribe_programs_calls.parallels import connectives, listed_beside_used, ordinals
+from scribe_programs_calls.reading import (
+    NOT_APPLICABLE,
+    PASS,
+    answered_calls,
+    calls,
+    exchange_calls,
+    failed,
+    is_error,
+    known_calls,
+    request,
+    same_call,
+    tools,
+)
+from scribe_programs_calls.slots import misplaced
+
+
+@program
+def request_values_used(subgoal: Subgoal) -> Finding:
+    """Is there no sign that something the request asks for is left out?"""
+    return _at_most(subgoal, 0)
+
+
+@program
+def all_requested_calls_made(subgoal: Subgoal) -> Finding:
+    """Does each of several things that the request plainly lists have its call?"""
+    made, text = exchange_calls(subgoal), request(subgoal)
+    if not calls(subgoal) or not text:
+        return NOT_APPLICABLE
+    if len(made) < ordinals(text):
+        return failed(f"the request counts up {ordinals(text)} things; {len(made)} calls were made")
+    mention = beside_used(_asked(subgoal))
+    if mention is not None:
+        return failed(f"no call is for {mention.text[:80]!r}, though one is for its like")
+    return _at_most(subgoal, 1)
+
+
+@program
+def request_largely_covered(subgoal: Subgoal) -> Finding:
+    """Are there fewer than three independent signs that parts of the request are left out?"""
+    return _at_most(subgoal, 2)
+
+
+def _at_most(subgoal: Subgoal, tolerated: int) -> Finding:
+    if not known_calls(calls(subgoal), tools(subgoal)) or not request(subgoal):
+        return NOT_APPLICABLE
+    signs = left_out(_asked(subgoal), exchange_calls(subgoal))
+    return PASS if len(signs) <= tolerated else failed(f"left out: {'; '.join(signs.values())}")
+
+
+def _asked(subgoal: Subgoal) -> Asked:
+    return what_is_asked(request(subgoal), exchange_calls(subgoal), tools(subgoal))
+
+
+def left_out(asked: Asked, made: Sequence[ToolCall]) -> dict[str, str]:
+    """Signs, each of another kind, that calls leave out something that the request asks for."""
+    signs = {f"unused {mention.kind}": repr(mention.text[:60]) for mention in asked.unused}
+    if len(made) < connectives(asked.text):
+        signs["connectives"] = f"{connectives(asked.text)} things joined by connectives"
+    if (mention := beside_used(asked)) is not None:
+        signs["beside"] = f"{mention.text[:60]!r} beside a used value"
+    if (value := less_often_used(asked, made)) is not None:
+        signs["times"] = f"{value[:60]!r} as often as it is named"
+    if (word := listed_beside_used(asked, made)) is not None:
+        signs["listed"] = f"{word[:60]!r} in one list with a used word"
+    return signs
+
+
+@program
+def few_doubtful_values(subgoal: Subgoal) -> Finding:
+    """Is at most one thing about the values doubtful: a source, a place, or a value left out?"""
+    if not known_calls(calls(subgoal), tools(subgoal)):
+        return NOT_APPLICABLE
+    unfounded = [leaf.place for leaf in ungrounded(subgoal)]
+    doubts = unfounded + [reason for _, reason in misplaced(subgoal)][:1]
+    if request(subgoal):
+        doubts += [mention.text for mention in _asked(subgoal).unused][:1]
+    return PASS if len(doubts) < 2 else failed(f"doubtful: {', '.join(doubts[:4])}")
+
+
+@program
+def no_repeated_call(subgoal: Subgoal) -> Finding:
+    """Are no two calls of the span the same?"""
+    made = calls(subgoal)
+    for index, call in enumerate(made):
+        if any(same_call(call, other) for other in made[:index]):
+            return failed(f"{call.name[:80]} is called twice with the same arguments", subgoal, call.name)
+    return PASS if made else NOT_APPLICABLE
+
+
+@program
+def no_answered_call_again(subgoal: Subgoal) -> Finding:
+    """Is no call made again that a tool has already answered?"""
+    answered = [call for call, result in answered_calls(subgoal) if not is_error(result)]
+    if not calls(subgoal) or not answered:
+        return NOT_APPLICABLE
+    again = next((call for call in calls(subgoal) if any(same_call(call, other) for other in answered)), None)
+    return PASS if again is None else failed(f"{again.name[:80]} was already answered", subgoal, again.name)

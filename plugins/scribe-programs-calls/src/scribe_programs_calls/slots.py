@@ -1,0 +1,135 @@
+"""Whether values stand in the right arguments, as far as the wording says: one value in two places, or the place of another."""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from attrs import frozen
+from scribe_core.builders import program
+from scribe_core.types import Finding, Json, Subgoal, ToolSpec
+
+from scribe_programs_calls import dates, numbers
+from scribe_programs_calls.arguments import Leaf, description, leaves, properties
+from scribe_programs_calls.grounding import as_float
+from scribe_programs_calls.reading import (
+    NOT_APPLICABLE,
+    PASS,
+    calls,
+    exchange_calls,
+    failed,
+    key_of,
+    known_calls,
+    request,
+    tools,
+)
+from scribe_programs_calls.words import content_words, fold, name_words, stem, words
+
+_VAGUE = frozenset(map(stem, "number value amount input parameter total count integer float default optional unit".split()))
+_STOPS_LEFT, _STOPS_RIGHT = re.compile(r"[.;:?!]|, "), re.compile(r"[.;:?!,]|\b(?:and|or|with|for|from|to|of|in|at)\b")
+
+
+@program
+def values_in_their_places(subgoal: Subgoal) -> Finding:
+    """Is each value given for the argument that the request names it for, and for no second one?"""
+    if not known_calls(calls(subgoal), tools(subgoal)):
+        return NOT_APPLICABLE
+    wrong = misplaced(subgoal)
+    return failed(wrong[0][1], subgoal, wrong[0][0]) if wrong else PASS
+
+
+def misplaced(subgoal: Subgoal) -> list[tuple[object, str]]:
+    """Values in doubtful places, each with a reason."""
+    text = request(subgoal)
+    known = known_calls(calls(subgoal), tools(subgoal))
+    return [*_doubled(text, known), *_named_otherwise(text, known, subgoal)]
+
+
+def _doubled(text: str, known: Sequence[tuple[ToolSpec, Json]]) -> Iterator[tuple[object, str]]:
+    """Values given twice in one call, or as a part of another value, that the request names once."""
+    said = f" {' '.join(words(text))} "
+    for tool, arguments in known:
+        given = [(leaf, _spoken(leaf.value)) for leaf in leaves(arguments, tool.parameters)[:60]]
+        once = [(leaf, spoken) for leaf, spoken in given if spoken and said.count(spoken) == 1]
+        for leaf, spoken in once:
+            other = next((o for o, wider in given if o is not leaf and _is_part(leaf, spoken, o, wider)), None)
+            if other is not None:
+                yield leaf.value, f"{tool.name}: {leaf.place} and {other.place} share what the request names once"
+
+
+def _spoken(value: object) -> str:
+    """The value's words between spaces; nothing for what is no name or amount."""
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)) or value in (0, 1):
+        return ""
+    return f" {' '.join(words(str(value)[:400]))} "
+
+
+def _is_part(leaf: Leaf, spoken: str, other: Leaf, wider: str) -> bool:
+    """Text within other text; numbers only as equal numbers in two arguments, for lists repeat numbers."""
+    if isinstance(leaf.value, str):
+        return isinstance(other.value, str) and spoken in wider
+    return leaf.path != other.path and not isinstance(other.value, str) and spoken == wider
+
+
+@frozen
+class _Place:
+    """A number in the request: what it may stand for, and the stems around it, near and less near."""
+
+    values: frozenset[float]
+    near: tuple[str, ...]
+    around: tuple[str, ...]
+
+
+def _named_otherwise(
+    text: str, known: Sequence[tuple[ToolSpec, Json]], subgoal: Subgoal
+) -> Iterator[tuple[object, str]]:
+    """Numbers for arguments beside whose name the request has another number, which no call gives for it."""
+    places = _places(text)
+    everything = known_calls(exchange_calls(subgoal), tools(subgoal))
+    for tool, arguments in known:
+        cues = _cues(tool)
+        for name, value in list(arguments.items())[:100]:
+            if not isinstance(value, (int, float)) or value in (0, 1) or not cues.get(name):
+                continue
+            given = {_size(a[name]) for t, a in everything if t.name == tool.name and name in a}
+            if _is_elsewhere(_size(value), given, cues[name], places):
+                yield value, f"{tool.name}: the request names another value for {name}"
+
+
+def _places(text: str) -> list[_Place]:
+    folded = fold(text)
+    taken = dates.places(text)
+    found = [m for m in numbers.mentions(text) if not m.ordinal and not any(a <= m.start < b for a, b in taken)][:60]
+    places = []
+    for index, mention in enumerate(found):
+        floor = found[index - 1].end if index else 0
+        ceiling = found[index + 1].start if index + 1 < len(found) else len(folded)
+        left = words(_STOPS_LEFT.split(folded[max(floor, mention.start - 60) : mention.start])[-1])
+        right = words(_STOPS_RIGHT.split(folded[mention.end : min(ceiling, mention.end + 40)])[0])
+        near, around = [*left[-3:], *right[:1]], [*left[-6:], *right[:4]]
+        values = frozenset(map(_size, numbers.readings(mention)))
+        places.append(_Place(values, tuple(map(stem, near)), tuple(map(stem, around))))
+    return places
+
+
+def _cues(tool: ToolSpec) -> dict[str, dict[str, int]]:
+    """For each parameter the stems that only it has: those of its name weigh 2, of its description 1."""
+    schemas = list(properties(tool.parameters).items())[:100]
+    names = {name: set(map(stem, name_words(name))) - _VAGUE for name, _ in schemas}
+    about = {name: set(map(stem, content_words(description(schema)))) - _VAGUE for name, schema in schemas}
+    owners = Counter(word for name in names for word in names[name] | about[name])
+    return {
+        name: {word: 2 if word in names[name] else 1 for word in names[name] | about[name] if owners[word] == 1}
+        for name in names
+    }
+
+
+def _is_elsewhere(value: float, given: set[float], cues: dict[str, int], places: Sequence[_Place]) -> bool:
+    own = [sum(cues.get(word, 0) for word in place.around) for place in places if value in place.values]
+    others = [sum(cues.get(word, 0) for word in place.near) for place in places if not place.values & given]
+    return bool(own) and max(others, default=0) >= max(own) + 2
+
+
+def _size(value: object) -> float:
+    number = as_float(value) if isinstance(value, (int, float)) else math.inf
+    return float(f"{abs(number):.9g}") if math.isfinite(number) else math.inf

@@ -1,0 +1,123 @@
+"""A text that values may come from, and whether it states a number, a phrase or a word."""
+
+import math
+import re
+from difflib import get_close_matches
+from functools import lru_cache
+
+from attrs import frozen
+
+from scribe_programs_calls import dates, gazetteer, numbers
+from scribe_programs_calls.words import compact, content_words, fold, is_latin, stem, words
+
+_LONGEST_ALIAS = 3
+_MISSPELT, _MOST_COMPARED = 0.86, 60
+
+
+@frozen
+class Source:
+    """A text prepared for look-ups whose cost does not grow with the text's length."""
+
+    letters: str
+    """Folded letters and digits, nothing between."""
+    spaced: str
+    """Folded words between single spaces."""
+    stemmed: str
+    stems: frozenset[str]
+    starts: frozenset[str]
+    """First five letters of the longer words: misspellings and inflections mostly keep them."""
+    longer: tuple[str, ...]
+    """Different words of six letters or more, as many as can be compared one by one."""
+    numbers: frozenset[float]
+    stated: tuple[float, ...]
+    """The first numbers as they are written, without other readings."""
+    dates: frozenset[dates.Date]
+    times: frozenset[tuple[int, int]]
+    relative: bool
+    latin: bool
+
+
+@lru_cache(maxsize=256)
+def read_source(text: str) -> Source:
+    """Prepares a text. A pure function, remembered because all programs of a rubric ask for the same few texts."""
+    found = words(text)
+    stated = numbers.mentions(text)
+    values = [value for mention in stated for value in numbers.readings(mention)]
+    values += [*numbers.fractions(text), *numbers.implied(text)]
+    return Source(
+        letters=compact(text),
+        spaced=f" {' '.join(found)} ",
+        stemmed=f" {' '.join(map(stem, found))} ",
+        stems=frozenset(map(stem, found)),
+        starts=frozenset(word[:5] for word in found if len(word) >= 5),
+        longer=tuple(dict.fromkeys(word for word in found if 6 <= len(word) <= 30))[:_MOST_COMPARED],
+        numbers=frozenset(map(_key, values)),
+        stated=tuple(dict.fromkeys(mention.value for mention in stated))[:12],
+        dates=frozenset(dates.dates(text)),
+        times=frozenset(dates.times(text)),
+        relative=dates.is_relative(text),
+        latin=is_latin(text),
+    )
+
+
+def _key(value: float) -> float:
+    """Numbers that agree in nine digits have one key."""
+    return float(f"{value:.9g}") if math.isfinite(value) else math.inf
+
+
+def states_number(source: Source, value: float) -> bool:
+    """Whether the text states a number in some reading; a minus may be in its words (a loss, west)."""
+    return math.isfinite(value) and (_key(value) in source.numbers or (value < 0 and _key(-value) in source.numbers))
+
+
+def states_text(source: Source, text: str) -> bool:
+    """Whether the text has these words in order, or all these letters where spacing and punctuation vary."""
+    joined = " ".join(words(text))
+    if joined and f" {joined} " in source.spaced:
+        return True
+    letters = compact(text)
+    return len(letters) >= 4 and letters in source.letters
+
+
+def has_word(source: Source, word: str) -> bool:
+    """Whether the text has a folded word in some form, longer ones also misspelt."""
+    if stem(word) in source.stems or (len(word) >= 5 and word[:5] in source.starts):
+        return True
+    return len(word) >= 6 and bool(get_close_matches(word, source.longer, n=1, cutoff=_MISSPELT))
+
+
+def share_of_words(source: Source, text: str, besides: Source | None = None) -> float:
+    """The share of a value's words that the text has, in any form or under another name; 1 where it has none.
+
+    Words that `besides` has too say nothing, unless there are no others.
+    """
+    wanted = (content_words(text) or words(text))[:200]
+    if besides is not None:
+        wanted = [word for word in wanted if not has_word(besides, word)] or wanted
+    aliased = _aliased(source, words(text)[:200])
+    return sum(word in aliased or has_word(source, word) for word in wanted) / len(wanted) if wanted else 1.0
+
+
+def _aliased(source: Source, wanted: list[str]) -> set[str]:
+    """The words that stand in the text under another name: `los`, `angeles` where it says LA."""
+    known: set[str] = set()
+    for length in range(1, _LONGEST_ALIAS + 1):
+        for start in range(len(wanted) - length + 1):
+            part = wanted[start : start + length]
+            if any(_has_phrase(source, other) for other in gazetteer.others(" ".join(part))):
+                known.update(part)
+    return known
+
+
+def _has_phrase(source: Source, phrase: str) -> bool:
+    return f" {' '.join(map(stem, phrase.split()))} " in source.stemmed
+
+
+def is_acronym(source: Source, text: str) -> bool:
+    """Whether the text has the value's initials as a word, or the value is the initials of words in the text."""
+    initials = "".join(word[0] for word in content_words(text))
+    if len(initials) >= 2 and f" {initials} " in source.spaced:
+        return True
+    letters = re.sub(r"[^A-Za-z]", "", text)
+    spoken = "".join(word[0] for word in source.spaced.split())
+    return 3 <= len(letters) <= 5 and letters.isupper() and fold(letters) in spoken

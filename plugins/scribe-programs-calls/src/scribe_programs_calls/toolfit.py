@@ -1,0 +1,147 @@
+"""How well a tool fits a request by their words: which tool is asked for, whether any is, whether none is."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from scribe_core.builders import program
+from scribe_core.types import Finding, Subgoal, ToolCall, ToolSpec
+
+from scribe_programs_calls import numbers
+from scribe_programs_calls.arguments import properties, required
+from scribe_programs_calls.asked import tool_text, values_of
+from scribe_programs_calls.reading import (
+    MOST_TEXT,
+    NOT_APPLICABLE,
+    PASS,
+    calls,
+    exchange_calls,
+    failed,
+    own_text,
+    request,
+    results,
+    tools,
+    undecided,
+)
+from scribe_programs_calls.source import read_source
+from scribe_programs_calls.words import content_words, is_latin, name_words, stem, words
+
+PLAINLY, PERHAPS = 1.0, 0.3
+"""Fits (see `fit`) from which on a tool is plainly, or perhaps, what a request asks for."""
+ASKED_FOR = 2.0
+"""How much of a tool's own vocabulary, beyond that of the called ones, makes it one that was asked for."""
+
+_GENERIC = frozenset(
+    map(
+        stem,
+        "get find calculate search compute retrieve check fetch create make generate book analyze predict determine estimate "
+        "list show detail information info data value by from to of and the for in on with function api tool service action "
+        "specific give certain particular provide based name type return user".split(),
+    )
+)
+
+
+@program
+def called_tools_relate(subgoal: Subgoal) -> Finding:
+    """Has every called tool anything to do with the request?"""
+    offered, text = tools(subgoal), request(subgoal)
+    called = [offered[call.name] for call in calls(subgoal) if call.name in offered]
+    if not called or results(subgoal) or not is_latin(text):
+        return NOT_APPLICABLE
+    wanted = _wanted(text)
+    if len(wanted) < 2:
+        return NOT_APPLICABLE
+    if any(wanted & set(map(stem, _all_words(tool))) - _GENERIC for tool in called):
+        return PASS
+    return failed(f"{called[0].name} shares no word with the request", subgoal, called[0].name)
+
+
+@program
+def asked_tools_called(subgoal: Subgoal) -> Finding:
+    """Was each offered tool called that the request plainly asks for, rather than another?"""
+    made = exchange_calls(subgoal)
+    if not calls(subgoal) or len(subgoal.trajectory.tools) < 2:
+        return NOT_APPLICABLE
+    missed = uncalled(request(subgoal), made, tools(subgoal))
+    return PASS if missed is None else failed(f"the request asks for {missed}, which was not called")
+
+
+@program
+def no_call_owed(subgoal: Subgoal) -> Finding:
+    """Where no call was made, is there no tool that plainly does what is asked?"""
+    if not _stays_silent(subgoal):
+        return NOT_APPLICABLE
+    text = request(subgoal)
+    if not is_latin(text):
+        return undecided("the request is not in a script that can be compared with the tools")
+    best = max(subgoal.trajectory.tools[:200], key=lambda tool: fit(text, tool))
+    if fit(text, best) < PLAINLY:
+        return PASS
+    if _lacks_numbers(text, best) and "?" in own_text(subgoal):
+        return PASS
+    return failed(f"{best.name[:80]} fits the request and was not called")
+
+
+@program
+def no_call_missed(subgoal: Subgoal) -> Finding:
+    """Where no call was made, is there no tool that may do what is asked?"""
+    if not _stays_silent(subgoal) or not is_latin(request(subgoal)):
+        return NOT_APPLICABLE
+    text = request(subgoal)
+    best = max(subgoal.trajectory.tools[:200], key=lambda tool: fit(text, tool))
+    return PASS if fit(text, best) < PERHAPS else failed(f"{best.name[:80]} may fit the request and was not called")
+
+
+def _stays_silent(subgoal: Subgoal) -> bool:
+    """No call in the whole exchange, although tools were offered and something was asked."""
+    return bool(subgoal.trajectory.tools and request(subgoal).strip()) and not exchange_calls(subgoal)
+
+
+def fit(text: str, tool: ToolSpec) -> float:
+    """How much of a tool's name, description and parameters a request has, less what it needs and does not find."""
+    wanted, name = _wanted(text), set(_name_stems(tool))
+    about = set(map(stem, content_words(tool.description[:4000]))) - _GENERIC - name
+    rest = set(map(stem, content_words(tool_text(tool)))) - _GENERIC - name - about
+    in_name = len(wanted & name)
+    score = 2.0 * in_name / max(1, len(name)) + 0.5 * min(in_name, 2)
+    score += 0.7 * min(len(wanted & about), 4) + 0.25 * min(len(wanted & rest), 4)
+    return score - 2.0 * _lacks_numbers(text, tool)
+
+
+def _lacks_numbers(text: str, tool: ToolSpec) -> bool:
+    """Whether the tool requires more numbers than the request states."""
+    declared = properties(tool.parameters)
+    needed = [declared[name] for name in required(tool.parameters) if name in declared]
+    numeric = [schema for schema in needed if schema.get("type") in ("integer", "number", "float")]
+    return sum("default" not in schema for schema in numeric) > len(numbers.mentions(text))
+
+
+def _wanted(text: str) -> set[str]:
+    return set(map(stem, content_words(text[:MOST_TEXT]))) - _GENERIC
+
+
+def _name_stems(tool: ToolSpec) -> list[str]:
+    return [stem(word) for word in name_words(tool.name[:200]) if len(word) > 1 and stem(word) not in _GENERIC]
+
+
+def _all_words(tool: ToolSpec) -> list[str]:
+    return words(f"{tool_text(tool)} {tool.description[:4000]}")
+
+
+def uncalled(text: str, made: Sequence[ToolCall], offered: Mapping[str, ToolSpec]) -> str | None:
+    """An offered tool that was not called although the request has words that only it explains."""
+    called = [offered[name] for name in dict.fromkeys(call.name for call in made) if name in offered]
+    explained = {stem(word) for tool in called for word in words(tool_text(tool))}
+    explained |= set(map(stem, words(" ".join(values_of(made))[:MOST_TEXT])))
+    left = _wanted(text) - explained
+    names = {word for tool in called for word in _name_stems(tool)}
+    others = [tool for name, tool in list(offered.items())[:200] if tool not in called]
+    return next((tool.name for tool in others if _explains(tool, left, names)), None)
+
+
+def _explains(tool: ToolSpec, left: set[str], names: Iterable[str]) -> bool:
+    own = set(_name_stems(tool)) - set(names)
+    in_name = len(left & own)
+    about = left & set(map(stem, content_words(tool.description[:4000]))) - _GENERIC - own
+    rest = left & {stem(word) for name in properties(tool.parameters) for word in name_words(name)} - about - own
+    if own and in_name == len(own):
+        return True
+    return 2.0 * in_name / max(1, len(own)) + len(about) + 0.5 * len(rest) >= ASKED_FOR

@@ -1,0 +1,38 @@
+"""What several commands share: config arguments, the run's folder, tables, logging."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from scribe_core.errors import ConfigError
+
+RUNS = Path("runs")
+
+configs_argument = click.argument(
+    "configs", nargs=-1, required=True, metavar="CONFIG...", type=click.Path(path_type=Path)
+)
+set_option = click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change one value of the config, for example --set training.steps=20; may be repeated.",
+)
+
+
+def run_folder(name: str | None, configs: Sequence[Path]) -> Path:
+    """runs/NAME; the name of the last config file unless given."""
+    if name is None:
+        name = re.sub(r"[^\w.-]+", "-", configs[-1].stem).strip("-.") or "run"
+    if not re.fullmatch(r"\w[\w.-]*", name):
+        raise ConfigError(f"--run {name!r}: a name is made of letters, digits, '.', '_' and '-'")
+    return RUNS / name
+
+
+def columns(rows: Sequence[Sequence[str]], indent: int = 2) -> str:
+    """Rows as aligned text; the last column may be of any length."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(f"{'':{indent}}{line}".rstrip() for line in lines)

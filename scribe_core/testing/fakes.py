@@ -1,0 +1,116 @@
+"""Small parts that answer as told, for tests of whatever stands between them.
+
+Each fake is its own builder: `ScriptedJudge(...)` fits where a judge is wanted and where its builder is. A config
+names one as "scribe_core.testing:ScriptedJudge".
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from typing import Any, ClassVar, Self
+
+from attrs import field, frozen
+
+from scribe_core.protocols import JudgeRequest
+from scribe_core.skills.prototype import Prototype
+from scribe_core.types import (
+    Completion,
+    Conversation,
+    Message,
+    Sampling,
+    Span,
+    Subgoal,
+    Trajectory,
+    Verdict,
+)
+
+Reply = str | Message
+Judged = float | Verdict
+Script = tuple[Reply, ...] | Callable[[Conversation, int], Reply]
+
+
+@frozen
+class ScriptedPolicy:
+    """Writes what its script says: turn by turn, or by a function of the conversation and the seed.
+
+    The i-th assistant message of any conversation is `script[i]`; past the end, the last reply again.
+    """
+
+    name: ClassVar[str] = "scripted-policy"
+    script: Script = ("Done.",)
+
+    def build(self) -> Self:
+        return self
+
+    def generate(
+        self,
+        conversations: Sequence[Conversation],
+        sampling: Sampling,  # noqa: ARG002
+        seeds: Sequence[int],
+    ) -> list[Completion]:
+        """One completion each, whatever the sampling."""
+        pairs = zip(conversations, seeds, strict=True)
+        return [Completion(message=_as_message(self._reply(each, seed))) for each, seed in pairs]
+
+    def _reply(self, conversation: Conversation, seed: int) -> Reply:
+        if callable(self.script):
+            return self.script(conversation, seed)
+        turn = sum(message.role == "assistant" for message in conversation.messages)
+        return self.script[min(turn, len(self.script) - 1)]
+
+
+@frozen
+class ScriptedJudge:
+    """Gives one score in [0, 3] or verdict to all, or what a function of prototype and subgoal gives."""
+
+    name: ClassVar[str] = "scripted-judge"
+    script: Judged | Callable[[Prototype, Subgoal], Judged] = 3.0
+
+    def build(self) -> Self:
+        return self
+
+    async def judge(self, requests: Sequence[JudgeRequest]) -> list[Verdict]:
+        return [self._verdict(request) for request in requests]
+
+    def _verdict(self, request: JudgeRequest) -> Verdict:
+        answer = self.script(request.prototype, request.subgoal) if callable(self.script) else self.script
+        return answer if isinstance(answer, Verdict) else Verdict(status="scored", score=answer)
+
+
+@frozen
+class FixedSegmenter:
+    """Cuts every trajectory before the given messages; by default it is one span."""
+
+    name: ClassVar[str] = "fixed"
+    cuts: tuple[int, ...] = ()
+
+    def build(self) -> Self:
+        return self
+
+    async def segment(self, trajectories: Sequence[Trajectory]) -> list[list[Span]]:
+        return [self._spans(len(trajectory.messages)) for trajectory in trajectories]
+
+    def _spans(self, length: int) -> list[Span]:
+        borders = [0, *(cut for cut in self.cuts if 0 < cut < length), length]
+        return [Span((start, 0), (end, 0)) for start, end in pairwise(borders) if start < end]
+
+
+@frozen(eq=False)
+class RecordingTracker:
+    """Keeps the events in a list; `closed` holds True once it was closed."""
+
+    name: ClassVar[str] = "recording"
+    events: list[Mapping[str, Any]] = field(factory=list)
+    closed: list[bool] = field(factory=list)
+
+    def build(self) -> Self:
+        return self
+
+    def log(self, event: Mapping[str, Any]) -> None:
+        self.events.append(dict(event))
+
+    def close(self) -> None:
+        self.closed.append(True)
+
+
+def _as_message(reply: Reply) -> Message:
+    return Message(role="assistant", content=reply, raw=reply) if isinstance(reply, str) else reply

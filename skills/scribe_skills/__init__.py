@@ -1,0 +1,1 @@
+"""The curated skill library: data, and the builder that points to it."""

@@ -1,0 +1,36 @@
+import pytest
+from scribe_skills.library import ScribeSkills
+
+from scribe_core import aio
+from scribe_core.builtin.programs_judge import ProgramsJudge
+from scribe_core.registry import Registry
+from scribe_core.skills import Library, Problem, calibration_problems, lint
+from scribe_core.testing import LibraryContract
+
+
+class TestScribeSkills(LibraryContract):
+    def builder(self) -> ScribeSkills:
+        return ScribeSkills()
+
+
+@pytest.fixture(scope="module")
+def library() -> Library:
+    return ScribeSkills().build()
+
+
+def test_at_least_twelve_prototypes_and_the_general_one(library: Library) -> None:
+    assert len(library) >= 13
+    assert library.general in library.subgoal_prototypes()
+
+
+def test_lint_finds_nothing(library: Library) -> None:
+    records = Registry.installed().records("programs")
+    assert lint(library, {name for record in records for name in (record.name, record.ref)}) == []
+
+
+def test_calibration_cases_score_as_labelled(library: Library) -> None:
+    async def problems() -> list[Problem]:
+        return await calibration_problems(library, ProgramsJudge().build())
+
+    assert aio.run(problems()) == []
+    assert any(prototype.calibration for prototype in library.values())

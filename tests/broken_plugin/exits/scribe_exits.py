@@ -1,0 +1,5 @@
+"""A plugin that ends the process that imports it."""
+
+import sys
+
+sys.exit(3)

@@ -1,0 +1,143 @@
+import json
+from pathlib import Path
+
+import pytest
+
+
+def test_a_line_each_in_order(done, trajectory, lines, config):
+    path = lines(trajectory("a", outcome=1), trajectory("b", "sit", outcome=0), trajectory("c", "sit"))
+    rows = [json.loads(line) for line in done("score", path, "--config", config).splitlines()]
+    assert [(row["id"], row["reward"], row["process"], row["outcome"]) for row in rows] == [
+        ("a", 1.0, 1.0, 1.0),
+        ("b", pytest.approx(0.1), pytest.approx(1 / 3), 0.0),
+        ("c", pytest.approx(1 / 3), pytest.approx(1 / 3), None),
+    ]
+    assert set(rows[0]) == {"id", "reward", "process", "outcome", "subgoals", "planning", "usage"}
+    (subgoal,) = rows[1]["subgoals"]
+    assert (subgoal["skill"], subgoal["score"], subgoal["status"]) == ("general", 1.0, "scored")
+    assert subgoal["span"] == {"start": [1, 0], "end": [2, 0]}
+
+
+def test_bad_lines_are_told_and_the_rest_is_scored(done, trajectory, lines, config):
+    values = [
+        trajectory("a"),
+        b"not json",
+        b"",
+        {"id": "half", "messages": 5},
+        b'{"id": "nan", "messages": [], "outcome": NaN}',
+        b"\xff\xfe",
+        b"[" * 100_000,
+        {**trajectory("x"), "outcome": 7},
+        trajectory("z"),
+    ]
+    rows = [
+        json.loads(line) for line in done("score", lines(*values), "--config", config, code=1).splitlines()
+    ]
+    assert [(row["id"], row.get("line"), "error" in row) for row in rows] == [
+        ("a", None, False),
+        (None, 2, True),
+        ("half", 4, True),
+        (None, 5, True),
+        (None, 6, True),
+        (None, 7, True),
+        ("x", 8, True),
+        ("z", None, False),
+    ]
+    assert all(set(row) == {"id", "line", "error"} for row in rows if "error" in row)
+
+
+def test_a_group_that_mixes_outcomes_is_told_even_across_chunks(done, trajectory, lines, config):
+    first = [trajectory("first", group_id="g", outcome=1), trajectory("free", group_id="")]
+    between = [trajectory(f"t{n}") for n in range(300)]
+    last = [trajectory("mixed", group_id="g"), trajectory("last", group_id="g", outcome=0)]
+    shown = done("score", lines(*first, *between, *last), "--config", config, code=1)
+    rows = [json.loads(line) for line in shown.splitlines()]
+    assert [row["id"] for row in rows] == [
+        "first",
+        "free",
+        *(each["id"] for each in between),
+        "mixed",
+        "last",
+    ]
+    assert [row for row in rows if "error" in row] == [
+        {
+            "id": "mixed",
+            "line": 303,
+            "error": "outcome: null, but a number where group 'g' begins; give all of a group one or none",
+        }
+    ]
+
+
+def test_stdin_and_unicode(done, trajectory, config):
+    text = json.dumps(trajectory("ünïcode \U0001f600"), ensure_ascii=False)
+    for variables in ({}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"}):
+        row = json.loads(done("score", "-", "--config", config, text=text, **variables))
+        assert row["id"] == "ünïcode \U0001f600"
+
+
+def test_out_is_the_same_and_whole_or_absent(scribe, done, trajectory, lines, config, tmp_path):
+    path, out = lines(trajectory("a"), b"bad"), tmp_path / "scores.jsonl"
+    result = scribe("score", path, "--config", config, "--out", out)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == f"1 trajectories scored, 1 bad lines: {out}\n"
+    assert out.read_text() == done("score", path, "--config", config, code=1)
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_out_may_be_a_device(scribe, trajectory, lines, config):
+    scribe("score", lines(trajectory("a")), "--config", config, "--out", "/dev/null")
+    assert Path("/dev/null").is_char_device()
+
+
+def test_the_input_is_never_overwritten(refused, trajectory, lines, config, tmp_path):
+    path = lines(trajectory("a"))
+    before = path.read_bytes()
+    (tmp_path / "link").symlink_to(path)
+    part = lines(trajectory("a"), name="x.part")
+    for source, out in (
+        (path, path),
+        (path, tmp_path / "link"),
+        (tmp_path / "link", path),
+        (part, tmp_path / "x"),
+    ):
+        assert "that is the input" in refused("score", source, "--config", config, "--out", out)
+    assert path.read_bytes() == part.read_bytes() == before
+
+
+def test_what_cannot_be_read_or_written_is_told(refused, trajectory, lines, config, tmp_path):
+    path = lines(trajectory("a"))
+    empty = tmp_path / "empty.jsonl"
+    empty.write_text("\n\n")
+    assert "cannot be read: No such file" in refused("score", tmp_path / "none", "--config", config)
+    assert "cannot be read: Is a directory" in refused("score", tmp_path, "--config", config)
+    assert "holds no trajectories" in refused("score", empty, "--config", config)
+    for out in (tmp_path / "no" / "folder", tmp_path):
+        assert "cannot be written" in refused("score", path, "--config", config, "--out", out)
+
+
+def test_a_part_that_breaks_on_one_trajectory_costs_only_that_one(done, trajectory, lines, config, tmp_path):
+    (tmp_path / "mine.py").write_text(FRAGILE)
+    path = lines(trajectory("a"), trajectory("b", "boom"), trajectory("c"))
+    options = ["--config", config, "--set", "scorer.segmenter=mine:Fragile"]
+    shown = done("score", path, *options, code=1, cwd=tmp_path)
+    rows = [json.loads(line) for line in shown.splitlines()]
+    assert [row["id"] for row in rows] == ["a", "b", "c"]
+    assert rows[1] == {"id": "b", "line": 2, "error": "ZeroDivisionError: boom"}
+    assert rows[0]["reward"] == rows[2]["reward"] == 1.0
+
+
+FRAGILE = """
+from typing import ClassVar
+from attrs import frozen
+from scribe_core.spans import whole
+
+@frozen
+class Fragile:
+    name: ClassVar[str] = "fragile"
+    def build(self):
+        return self
+    async def segment(self, trajectories):
+        if any("boom" in each.messages[-1].content for each in trajectories):
+            raise ZeroDivisionError("boom")
+        return [[whole(each)] for each in trajectories]
+"""

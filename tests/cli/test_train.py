@@ -1,0 +1,115 @@
+import json
+import re
+
+import pytest
+
+TINY = '''
+from typing import ClassVar
+from attrs import frozen
+from scribe_core.types import Completion, Message
+
+class TinyPolicy:
+    """Learns one word, the first time that it is updated."""
+    def __init__(self):
+        self.version = 0
+    def generate(self, conversations, sampling, seeds):
+        text = "please, hello" if self.version else "no"
+        return [Completion(message=Message(role="assistant", content=text)) for _ in conversations]
+    def save(self, folder):
+        (folder / "version").write_text(str(self.version))
+    def load(self, folder):
+        self.version = int((folder / "version").read_text())
+
+@frozen
+class Tiny:
+    name: ClassVar[str] = "tiny"
+    def build(self):
+        return TinyPolicy()
+
+class Updates:
+    learns_from = "rollouts"
+    def step(self, policy, groups):
+        policy.version += 1
+        return {"loss": 0.5}
+    def save(self, folder): ...
+    def load(self, folder): ...
+
+@frozen
+class Learner:
+    name: ClassVar[str] = "learner"
+    def build(self):
+        return Updates()
+'''
+
+
+@pytest.fixture
+def workplace(tmp_path, config):
+    """A folder with a module, and a config that trains with it."""
+    (tmp_path / "tiny_parts.py").write_text(TINY)
+    tables = """
+[policy]
+use = "tiny_parts:Tiny"
+[environment]
+use = "greetings"
+count = 8
+[optimizer]
+use = "tiny_parts:Learner"
+[rollout]
+group_size = 2
+[training]
+steps = 2
+"""
+    (tmp_path / "my run.toml").write_text(config.read_text() + tables)
+    return tmp_path
+
+
+def test_a_run_from_start_to_evaluation(done, refused, workplace):
+    inside = {"cwd": workplace}
+    shown = done("train", "my run.toml", **inside)
+    assert shown == "run: runs/my-run\ncheckpoint: runs/my-run/checkpoints/step-000002\n"
+    manifest = json.loads((workplace / "runs/my-run/manifest.json").read_text())
+    assert manifest["config"]["policy"] == {"use": "tiny_parts:Tiny"}
+    assert manifest["config"]["training"]["steps"] == 2
+
+    shown = refused("train", "my run.toml", **inside)
+    assert "runs/my-run: this run exists; pass --resume" in shown
+    more = ["--set", "training.steps=3"]
+    assert "step-000003" in done("train", "my run.toml", *more, "--resume", **inside)
+    assert "runs/other" in done("train", "my run.toml", "--run", "other", **inside)
+
+    before = json.loads(done("eval", "my run.toml", "--json", **inside))
+    after = json.loads(done("eval", "my run.toml", "--json", "--run", "my-run", "--split", "train", **inside))
+    assert (before["split"], before["tasks"], before["outcome"], before["skills"]) == (
+        "validation", 8, 0.0, {"general": 1.0},
+    )  # fmt: skip
+    assert (after["split"], after["tasks"], after["outcome"], after["skills"]) == (
+        "train", 8, 1.0, {"general": 3.0},
+    )  # fmt: skip
+    shown = done("eval", "my run.toml", "--run", "my-run", **inside)
+    assert re.search(r"^outcome +1\.000$", shown, re.MULTILINE)
+    assert re.search(r"^  general +3\.00 of 3$", shown, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "scorer.toml"], '[policy]: missing; add it, for example [policy] use = "hf"'),
+        (["eval", "scorer.toml"], "[environment]: missing"),
+        (["eval", "my run.toml", "--run", "none"], "runs/none: no checkpoint"),
+        (["eval", "my run.toml", "--split", "tset"], "has no split 'tset'"),
+        (["train", "my run.toml", "--run", "../x"], "--run '../x': a name is made of letters"),
+        (["train", "my run.toml", "--run", ""], "--run '': a name is made of letters"),
+    ],
+)
+def test_what_is_wrong_is_told(refused, workplace, arguments, message):
+    assert message in refused(*arguments, cwd=workplace)
+    assert not (workplace / "runs").exists()
+
+
+def test_an_evaluation_in_which_every_rollout_breaks_has_failed(scribe, workplace):
+    result = scribe("eval", "my run.toml", "--set", "environment.broken=true", cwd=workplace)
+    assert (result.returncode, result.stdout) == (1, "")
+    *logged, last = result.stderr.splitlines()
+    assert last == "scribe: error: all 8 rollouts failed; the first: TimeoutError('the greeter is away')"
+    assert len(logged) == 8
+    assert all("episode failed" in line for line in logged)

@@ -1,0 +1,89 @@
+import json
+import re
+
+import pytest
+
+RUN = ["--set", "environment.use=greetings"]
+
+
+def test_estimates_what_a_run_takes(done, config, tmp_path):
+    (tmp_path / "mine.py").write_text(LEARNER)
+    options = [*RUN, "--set", "optimizer.use=mine:Learner", "--set", "training.steps=10"]
+    options += [
+        "--set",
+        "evaluation.every=4",
+        "--set",
+        "evaluation.samples=2",
+        "--set",
+        "evaluation.limit=2",
+    ]
+    report = json.loads(done("validate", config, *options, "--json", cwd=tmp_path))
+    assert re.fullmatch("[0-9a-f]{64}", report.pop("library_digest"))
+    assert report == {
+        "skills": 1,
+        "training_tasks": 3,
+        "steps": 10,
+        "rollouts_per_step": 32,
+        "training_rollouts": 320,
+        "evaluation_tasks": 2,
+        "evaluations": 2,
+        "evaluation_rollouts": 8,
+        "judge_calls": {"least": 328, "most": 2624},
+        "usd": 0,
+    }
+    shown = done("validate", config, *options, cwd=tmp_path)
+    assert re.search(r"^judge calls +328 to 2,624$", shown, re.MULTILINE)
+    assert shown.endswith("the config is valid\n")
+
+
+def test_demonstrations_need_no_rollouts(refused, config, tmp_path):
+    (tmp_path / "mine.py").write_text(LEARNER.replace('"rollouts"', '"demonstrations"'))
+    shown = refused("validate", config, *RUN, "--set", "optimizer.use=mine:Learner", cwd=tmp_path)
+    assert (
+        shown == "environment: the split 'train' has no tasks with demonstrations, from which learner learns"
+    )
+
+
+def test_a_scorer_alone_is_a_config(done, config):
+    assert set(json.loads(done("validate", config, "--json"))) == {"skills", "library_digest"}
+
+
+def test_the_price_of_another_judge_is_not_known(done, config):
+    judge = ["--set", "scorer.judge=scribe_core.testing:ScriptedJudge"]
+    assert json.loads(done("validate", config, *RUN, *judge, "--json"))["usd"] is None
+    assert "usd                  unknown: it depends on the judge" in done("validate", config, *RUN, *judge)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("evaluation.split=test", "environment 'greetings' has no split 'test'"),
+        ("environment.count=0", "evaluation.split: 'validation' has no tasks"),
+        (
+            "environment.cuont=1",
+            "environment.cuont: greetings has no option 'cuont'; did you mean 'count'?",
+        ),
+        ("tools.x.use=python", "tools.x.function: missing; python needs it (expected str)"),
+        ("scorer.libraries=[]", "has no prototype 'general'"),
+    ],
+)
+def test_what_is_wrong_is_told(refused, config, override, message):
+    assert message in refused("validate", config, *RUN, "--set", override)
+
+
+def test_a_program_that_is_not_installed_is_told(refused, config):
+    shown = refused("validate", config, plugins=[])
+    assert shown.startswith("scorer.libraries: no installed plugin offers 'polite' among its programs")
+
+
+LEARNER = """
+from typing import ClassVar
+from attrs import frozen
+
+@frozen
+class Learner:
+    name: ClassVar[str] = "learner"
+    learns_from = "rollouts"
+    def build(self):
+        return self
+"""
