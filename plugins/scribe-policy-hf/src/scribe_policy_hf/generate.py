@@ -7,6 +7,11 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
+from scribe_policy_hf.cache import make_room
+
+# Copying the cache costs about a step: rows that have ended leave it when they are this share of it.
+_COMPACT = 0.7
+
 
 @frozen
 class Draw:
@@ -30,13 +35,14 @@ def generate(
 ) -> list[Draw]:
     """One continuation per prompt. Row i draws from its own generator, seeded with `seeds[i]`."""
     distinct = sorted(set(map(tuple, prompts)), key=lambda ids: (len(ids), ids))
-    owner = torch.tensor([distinct.index(tuple(ids)) for ids in prompts])
+    position = {ids: i for i, ids in enumerate(distinct)}
     logits, cache, mask = _prefill(module, distinct, pad_id)
-    device = logits.device
-    owner = owner.to(device)
-    cache.reorder_cache(owner)
-    logits, mask = logits[owner], mask[owner]
-    uniforms = _uniforms(seeds, max_tokens).to(device)
+    owner = torch.tensor([position[tuple(ids)] for ids in prompts], device=logits.device)
+    make_room(cache, owner, max_tokens)
+    logits = logits[owner]
+    length = mask.shape[1]
+    mask = torch.nn.functional.pad(mask[owner], (0, max_tokens))
+    uniforms = _uniforms(seeds, max_tokens).to(logits.device)
     rows = list(range(len(prompts)))
     tokens: list[list[int]] = [[] for _ in rows]
     logprobs: list[list[float]] = [[] for _ in rows]
@@ -44,18 +50,19 @@ def generate(
     for step in range(max_tokens):
         drawn, chances = _draw(logits, temperature, uniforms[rows, step])
         for row, token, chance in zip(rows, drawn.tolist(), chances.tolist(), strict=True):
-            tokens[row].append(token)
-            logprobs[row].append(chance)
-            ended[row] = token in end_ids
+            if not ended[row]:
+                tokens[row].append(token)
+                logprobs[row].append(chance)
+                ended[row] = token in end_ids
         alive = [i for i, row in enumerate(rows) if not ended[row]]
         if not alive or step + 1 == max_tokens:
             break
-        if len(alive) < len(rows):
-            index = torch.tensor(alive, device=device)
+        if len(alive) <= _COMPACT * len(rows):
+            index = torch.tensor(alive, device=logits.device)
             cache.batch_select_indices(index)
             mask, drawn = mask[index], drawn[index]
             rows = [rows[i] for i in alive]
-        mask = torch.cat([mask, mask.new_ones(len(rows), 1)], dim=1)
+        mask[:, length + step] = 1
         output = module(
             input_ids=drawn[:, None],
             attention_mask=mask,
@@ -63,7 +70,7 @@ def generate(
             past_key_values=cache,
             use_cache=True,
         )
-        logits, cache = output.logits[:, -1], output.past_key_values
+        logits = output.logits[:, -1]
     return [Draw(tuple(t), tuple(p), e) for t, p, e in zip(tokens, logprobs, ended, strict=True)]
 
 
