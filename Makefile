@@ -19,30 +19,31 @@ ALLOCATOR := THP_MEM_ALLOC_ENABLE=1 \
 	GLIBC_TUNABLES=glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=8589934592
 
 .DEFAULT_GOAL := help
-.PHONY: help install lint test test-all demo bench
+.PHONY: help install lint test test-alone test-all demo bench
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(READY) ## Put everything in this checkout into .venv, editable
 
-lint: $(READY) ## ruff, mypy and import-linter
+lint: $(READY) ## Check style, types and layers
 	$(BIN)/ruff check --quiet
 	$(BIN)/ruff format --check --quiet
 	$(BIN)/mypy --no-error-summary
 	$(BIN)/lint-imports --no-timing
 
-test: lint ## lint, then all tests in one environment
+test: lint ## Check all that `lint` checks, then run all tests in one environment
 	$(OFFLINE) $(BIN)/pytest -q --durations=5 </dev/null
 
-test-all: $(READY) ## each package alone in a clean environment, then `make test`
+test-alone: $(READY) ## Test each package alone, in a clean environment with what it declares
 	$(OFFLINE) $(BIN)/python contrib/test_all.py </dev/null
-	$(MAKE) test
+
+test-all: test-alone test ## Do both: test-alone and test
 
 demo: $(READY) ## Train a small model with SCRIBE rewards, and show what it learnt
 	$(OFFLINE) $(ALLOCATOR) $(BIN)/python contrib/recipes/demo.py
 
-bench: $(READY) ## Reference calls against corrupted copies: how often the scorer tells them apart
+bench: $(READY) ## Measure how often the scorer tells a right call from a corrupted copy
 	$(OFFLINE) $(BIN)/python contrib/benchmarks/pairs.py
 
 $(READY): Makefile requirements-dev.txt constraints.txt $(PROJECTS)

@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,8 @@ class Package:
 
     @property
     def requirement(self) -> str:
-        return f"{self.name}[{','.join(self.extras)}]" if self.extras else self.name
+        extras = f"[{','.join(self.extras)}]" if self.extras else ""
+        return f"{self.name}{extras} @ {wheel_of(self.name).as_uri()}"
 
     @property
     def tests(self) -> Path:
@@ -79,14 +80,18 @@ def find_packages() -> list[Package]:
     return packages
 
 
-def build_wheels(packages: Iterable[Package]) -> None:
+def build_wheels(packages: Collection[Package]) -> None:
     """Builds all packages, and pins their names to these wheels, whoever else publishes under them."""
     shutil.rmtree(WORK, ignore_errors=True)
     WHEELS.mkdir(parents=True)
     folders = [str(package.folder) for package in packages]
     pip(sys.executable, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(WHEELS), *folders)
-    wheels = {path.name.partition("-")[0].replace("_", "-"): path for path in WHEELS.glob("*.whl")}
-    OURS.write_text("".join(f"{name} @ {path.as_uri()}\n" for name, path in wheels.items()), encoding="utf-8")
+    pins = (f"{package.name} @ {wheel_of(package.name).as_uri()}\n" for package in packages)
+    OURS.write_text("".join(pins), encoding="utf-8")
+
+
+def wheel_of(name: str) -> Path:
+    return next(WHEELS.glob(f"{name.replace('-', '_')}-*.whl"))
 
 
 def passes_alone(package: Package) -> bool:

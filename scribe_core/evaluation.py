@@ -1,20 +1,35 @@
 """Evaluation: held-out tasks, played and scored like training rollouts."""
 
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from attrs import evolve, frozen
 
-from scribe_core.errors import ConfigError
-from scribe_core.protocols import Environment, Policy, Tool
+from scribe_core.errors import ConfigError, RunError
+from scribe_core.intervals import bootstrap, wilson
+from scribe_core.protocols import Environment, Policy, Tool, Tracker
 from scribe_core.rollout import episodes, rollout
+from scribe_core.runs import MANIFEST, Checkpoint, RunFolder, make_manifest
 from scribe_core.settings import EvaluationSettings, RolloutSettings
-from scribe_core.types import Reward, Scored, Trajectory
+from scribe_core.tools import by_name
+from scribe_core.types import Reward, Scored, Task, Trajectory
 
 if TYPE_CHECKING:
+    from scribe_core.config import Config
     from scribe_core.scorer import Scorer
+
+Closable = TypeVar("Closable", RunFolder, Tracker)
+
+MAY_CHANGE = (
+    *("evaluation", "optimizer", "trackers", "training"),
+    *("rollout.concurrency", "rollout.group_size", "rollout.temperature"),
+)
+"""What of a run's config has no part in how its checkpoints do on held-out tasks."""
 
 
 @frozen(kw_only=True)
@@ -31,8 +46,10 @@ class Evaluation:
             "split": self.split,
             "tasks": len({s.trajectory.task_id for s in self.scored}),
             "outcome": fmean(self.outcomes.values()) if self.outcomes else None,
+            "outcome_interval": outcome_interval(tuple(self.outcomes.values())),
             "process": mean(s.reward.process for s in self.scored),
             "skills": skill_scores(self.scored),
+            "failed_rollouts": sum(s.trajectory.status == "error" for s in self.scored),
         }
 
 
@@ -46,27 +63,116 @@ def evaluate(
     tools: Mapping[str, Tool] | None = None,
     seed: int = 0,
 ) -> Evaluation:
-    """Plays every task of the split `samples` times; without a scorer only the outcome is known."""
-    tasks = environment.tasks(settings.split)[: settings.limit]
-    if not tasks:
-        raise ConfigError(f"evaluation.split: {settings.split!r} has no tasks")
-    planned = episodes(tasks, settings.samples, settings.split, seed)
+    """Plays every task of the split `samples` times; without a scorer only the outcome is known.
+
+    Rollouts that broke are kept, without a score. Raises ConfigError where the split has no tasks.
+    """
+    planned = episodes(held_out(environment, settings), settings.samples, settings.split, seed)
     played = rollout(
         policy, environment, planned, evolve(rollouts, temperature=settings.temperature), tools=tools
     )
-    scored = scorer.score(played) if scorer else [unscored(trajectory) for trajectory in played]
     per_task: dict[str, list[float]] = defaultdict(list)
     for trajectory in played:
         if trajectory.outcome is not None:
             per_task[trajectory.task_id].append(trajectory.outcome)
     outcomes = {task: fmean(values) for task, values in per_task.items()}
-    return Evaluation(split=settings.split, scored=tuple(scored), outcomes=outcomes)
+    return Evaluation(split=settings.split, scored=tuple(_scored(scorer, played)), outcomes=outcomes)
+
+
+def evaluate_run(config: "Config", folder: Path, checkpoint: Checkpoint | None = None) -> Evaluation:
+    """Evaluates the configured policy, or a checkpoint of it, and keeps the result in a run's folder.
+
+    A folder that is not there yet is made when there is a result. Raises ConfigError where the folder holds a run
+    of another config or is in use, RunError where every rollout broke.
+    """
+    policy_builder, environment_builder = config.require("policy", "environment")
+    environment, scorer = environment_builder.build(), config.scorer.build()
+    held_out(environment, config.evaluation)
+    tools = by_name(builder.build() for builder in config.tools.values())
+    manifest = make_manifest(config.to_table(), scorer.library.digest)
+    with ExitStack() as opened:
+        exists = (folder / MANIFEST).exists()
+        run = _open(folder, manifest, opened) if exists else None
+        trackers = [_closed(builder.build(), opened) for builder in config.trackers]
+        policy = policy_builder.build()
+        if checkpoint:
+            policy.load(checkpoint.path / "policy")
+        started = time.monotonic()
+        result = evaluate(
+            policy,
+            environment,
+            scorer,
+            config.evaluation,
+            config.rollout,
+            tools=tools,
+            seed=config.training.seed,
+        )
+        seconds = time.monotonic() - started
+        _check_any_played(result)
+        event = _keep(run or _open(folder, manifest, opened), result, checkpoint, seconds)
+        for tracker in trackers:
+            tracker.log(event)
+    return result
+
+
+def _open(folder: Path, manifest: Mapping[str, Any], opened: ExitStack) -> RunFolder:
+    return _closed(RunFolder(folder, manifest, resume=True, may_change=MAY_CHANGE), opened)
+
+
+def _closed(each: Closable, opened: ExitStack) -> Closable:
+    opened.callback(each.close)
+    return each
+
+
+def _check_any_played(result: Evaluation) -> None:
+    if all(scored.trajectory.status == "error" for scored in result.scored):
+        error = result.scored[0].trajectory.metadata.get("error")
+        raise RunError(f"all {len(result.scored)} rollouts failed; the first: {error}")
+
+
+def _keep(
+    run: RunFolder, result: Evaluation, checkpoint: Checkpoint | None, seconds: float
+) -> dict[str, Any]:
+    name = f"step-{checkpoint.step:06d}-{result.split}" if checkpoint else result.split
+    run.write_evaluation(name, result.scored)
+    return run.log(
+        {
+            "event": "evaluation",
+            "step": checkpoint.step if checkpoint else 0,
+            "checkpoint": str(checkpoint.path) if checkpoint else None,
+            **result.summary(),
+            "seconds": {"evaluation": seconds},
+        }
+    )
+
+
+def held_out(environment: Environment, settings: EvaluationSettings) -> Sequence[Task]:
+    """The tasks to evaluate on. Raises ConfigError where there are none."""
+    tasks = environment.tasks(settings.split)[: settings.limit]
+    if not tasks:
+        raise ConfigError(f"evaluation.split: {settings.split!r} has no tasks")
+    return tasks
+
+
+def _scored(scorer: "Scorer | None", played: Sequence[Trajectory]) -> list[Scored]:
+    usable = [trajectory for trajectory in played if trajectory.status != "error"]
+    scored = {s.trajectory.id: s for s in scorer.score(usable)} if scorer else {}
+    return [scored.get(trajectory.id) or unscored(trajectory) for trajectory in played]
 
 
 def unscored(trajectory: Trajectory) -> Scored:
     """A trajectory that nobody judged."""
     reward = Reward(value=None, process=None, outcome=trajectory.outcome)
     return Scored(trajectory=trajectory, judgements=(), reward=reward)
+
+
+def outcome_interval(outcomes: Sequence[float]) -> tuple[float, float] | None:
+    """The 95 % interval of the mean outcome: Wilson's where each is 0 or 1, else a bootstrap's."""
+    if not outcomes:
+        return None
+    if {*outcomes} <= {0.0, 1.0}:
+        return wilson(round(sum(outcomes)), len(outcomes))
+    return bootstrap(outcomes, draws=2000)
 
 
 def skill_scores(scored: Iterable[Scored]) -> dict[str, float]:

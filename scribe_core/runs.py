@@ -11,30 +11,70 @@ Logs only grow; a line cut short by a kill is dropped when the run is opened aga
 """
 
 import json
-import os
 import platform
+import re
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import IO, Any
 
+from attrs import frozen
+
 from scribe_core.errors import ConfigError, DataError
+from scribe_core.records import drop_partial_line, dumps, read_jsonl, replace, write_json
+from scribe_core.records import read_json as read_json
 from scribe_core.scorer import restore, score_record
 from scribe_core.trajectories import dump_trajectory, parse_trajectory
 from scribe_core.types import Scored, Trajectory
 
 MANIFEST = "manifest.json"
 
+MAY_CHANGE = ("training.steps", "training.minutes", "training.checkpoint_every", "trackers")
+"""What of a config may be another when a run goes on: keys, or whole tables."""
+
+
+@frozen(kw_only=True)
+class Checkpoint:
+    """A saved state of a run: the weights in `path`/policy, the optimizer's state in `path`/optimizer."""
+
+    path: Path
+    step: int
+    policy_version: int
+
+    @classmethod
+    def read(cls, path: Path) -> "Checkpoint":
+        """The checkpoint in a folder. Raises DataError where its state.json is not what a run wrote."""
+        match read_json(path / "state.json"):
+            case {"step": int(step), "policy_version": int(version)} if step >= 0 and version >= 0:
+                return cls(path=path, step=step, policy_version=version)
+        raise DataError(
+            f"{path / 'state.json'}: needs step and policy_version, integers from 0; without the folder "
+            f"{path.name} the run goes on from the checkpoint before, or from its beginning"
+        )
+
+
+def checkpoints(run: Path) -> list[Path]:
+    """The complete checkpoints in a run's folder, oldest first."""
+    found = [path for path in (run / "checkpoints").glob("step-*") if re.fullmatch(r"step-\d+", path.name)]
+    return sorted(found, key=lambda path: int(path.name.removeprefix("step-")))
+
 
 class RunFolder:
     """An open run; used by one process at a time."""
 
-    def __init__(self, path: Path, manifest: Mapping[str, Any], resume: bool) -> None:
+    def __init__(
+        self,
+        path: Path,
+        manifest: Mapping[str, Any],
+        resume: bool,
+        may_change: Collection[str] = MAY_CHANGE,
+    ) -> None:
         """Creates the folder, or opens it again where `resume` is set and the manifest agrees.
 
-        Raises ConfigError where the run exists and is not to be resumed, is in use, or was configured differently.
+        Raises ConfigError where the run exists and is not to be resumed, is in use, or was configured differently
+        in anything but `may_change`.
         """
         self.path = path
         if (path / MANIFEST).exists():
@@ -42,11 +82,13 @@ class RunFolder:
                 raise ConfigError(
                     f"{path}: this run exists; pass --resume to go on with it, or another --run name"
                 )
-            _check_same(path, read_json(path / MANIFEST), manifest)
+            _check_same(path, read_json(path / MANIFEST), manifest, may_change)
         path.mkdir(parents=True, exist_ok=True)
         self._lock = _lock(path / "lock")
         for name in ("events.jsonl", "trajectories.jsonl", "scores.jsonl"):
-            _drop_partial_line(path / name)
+            drop_partial_line(path / name)
+        for draft in (path / "checkpoints").glob("draft-*"):
+            shutil.rmtree(draft)
         if not (path / MANIFEST).exists():
             write_json(path / MANIFEST, manifest)
         self._files: dict[str, IO[str]] = {}
@@ -73,40 +115,38 @@ class RunFolder:
         rollouts: dict[int, dict[str, Trajectory]] = {}
         scored: dict[str, Scored] = {}
         by_id: dict[str, Trajectory] = {}
-        for record in read_jsonl(self.path / "trajectories.jsonl"):
-            if record["step"] > after:
-                trajectory = parse_trajectory(record["trajectory"])
-                rollouts.setdefault(record["step"], {}).setdefault(trajectory.id, trajectory)
+        for where, step, value in _steps(self.path / "trajectories.jsonl", "trajectory"):
+            if step > after:
+                trajectory = _trajectory(where, value)
+                rollouts.setdefault(step, {}).setdefault(trajectory.id, trajectory)
                 by_id.setdefault(trajectory.id, trajectory)
-        for record in read_jsonl(self.path / "scores.jsonl"):
-            if record["step"] > after and (known := by_id.get(record["score"]["id"])):
-                scored[known.id] = restore(known, record["score"])
+        for where, step, value in _steps(self.path / "scores.jsonl", "score"):
+            if step > after and (known := by_id.get(str(value.get("id")))):
+                scored[known.id] = _scored(where, known, value)
         return rollouts, scored
 
     def write_evaluation(self, name: str, scored: Iterable[Scored]) -> Path:
-        """Writes one evaluation, whole or not at all."""
-        path = self.path / "evaluations" / f"{name}.jsonl"
+        """Writes one evaluation, whole or not at all; an earlier one of the same name makes way for it."""
+        path = self.path / "evaluations" / (re.sub(r"[^\w.-]", "-", name) + ".jsonl")
         path.parent.mkdir(exist_ok=True)
-        lines = (
-            json.dumps(
-                {"trajectory": dump_trajectory(s.trajectory), "score": score_record(s)}, allow_nan=False
-            )
-            for s in scored
-        )
-        _replace(path, "".join(f"{line}\n" for line in lines))
+        records = ({"trajectory": dump_trajectory(s.trajectory), "score": score_record(s)} for s in scored)
+        replace(path, "".join(f"{dumps(record)}\n" for record in records))
         return path
 
     def checkpoint(self, step: int, policy: Any, optimizer: Any, keep: int = 1) -> Path:
-        """Saves weights and optimizer state; the folder appears whole or not at all, older ones are removed."""
+        """Saves weights and optimizer state; the folder appears whole or not at all, older ones are removed.
+
+        A step that has its checkpoint keeps it: nothing has been learnt since.
+        """
         final = self.path / "checkpoints" / f"step-{step:06d}"
+        if final in self.checkpoints():
+            return final
         draft = final.with_name(f"draft-{step:06d}")
-        shutil.rmtree(draft, ignore_errors=True)
         (draft / "policy").mkdir(parents=True)
         (draft / "optimizer").mkdir()
         policy.save(draft / "policy")
         optimizer.save(draft / "optimizer")
         write_json(draft / "state.json", {"step": step, "policy_version": policy.version})
-        shutil.rmtree(final, ignore_errors=True)
         draft.rename(final)
         for old in self.checkpoints()[:-keep]:
             shutil.rmtree(old)
@@ -114,7 +154,12 @@ class RunFolder:
 
     def checkpoints(self) -> list[Path]:
         """Complete checkpoints, oldest first."""
-        return sorted((self.path / "checkpoints").glob("step-*"))
+        return checkpoints(self.path)
+
+    def last_checkpoint(self) -> Checkpoint | None:
+        """The newest complete checkpoint. Raises DataError where it is damaged."""
+        found = self.checkpoints()
+        return Checkpoint.read(found[-1]) if found else None
 
     def close(self) -> None:
         for file in self._files.values():
@@ -123,8 +168,8 @@ class RunFolder:
 
     def _append(self, name: str, record: Mapping[str, Any]) -> None:
         if name not in self._files:
-            self._files[name] = (self.path / name).open("a", encoding="utf-8")
-        self._files[name].write(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
+            self._files[name] = (self.path / name).open("a", encoding="utf-8", errors="replace")
+        self._files[name].write(f"{dumps(record)}\n")
         self._files[name].flush()
 
 
@@ -150,68 +195,48 @@ def make_manifest(config: Mapping[str, Any], library_digest: str | None) -> dict
     }
 
 
-def read_json(path: Path) -> Any:
-    """A JSON file of a run; DataError where it is not readable."""
+def _steps(path: Path, key: str) -> Iterator[tuple[str, int, dict[str, Any]]]:
+    """Where it stands, the step, and the object under `key`, of each line of a log."""
+    for where, record in read_jsonl(path):
+        step, value = record.get("step"), record.get(key)
+        if type(step) is not int or not isinstance(value, dict):
+            raise DataError(f"{where}: needs step, an integer, and {key}, an object")
+        yield where, step, value
+
+
+def _trajectory(where: str, value: Any) -> Trajectory:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{path}: not a readable JSON file ({error})") from error
+        return parse_trajectory(value)
+    except DataError as error:
+        raise DataError(f"{where}: trajectory: {error}") from error
 
 
-def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
-    """The objects of a run's log; nothing where the log does not exist."""
-    if not path.exists():
-        return
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                record = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise DataError(f"{path}:{number}: not a JSON line ({error})") from error
-            if not isinstance(record, dict):
-                raise DataError(f"{path}:{number}: expected an object, found {type(record).__name__}")
-            yield record
+def _scored(where: str, trajectory: Trajectory, value: Mapping[str, Any]) -> Scored:
+    try:
+        scored = restore(trajectory, value)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{where}: score: not as a run writes it ({error!r})") from error
+    reward = scored.reward
+    for number in (reward.value, reward.process, reward.outcome):
+        if number is not None and type(number) not in (int, float):
+            raise DataError(f"{where}: score: {number!r} is no reward; expected a number or null")
+    return scored
 
 
-def write_json(path: Path, value: Any) -> None:
-    _replace(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-
-
-def _replace(path: Path, text: str) -> None:
-    draft = path.with_name(path.name + ".draft")
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(path)
-
-
-def _drop_partial_line(path: Path) -> None:
-    if not path.exists():
-        return
-    with path.open("rb+") as file:
-        position = file.seek(0, os.SEEK_END)
-        while position > 0:
-            start = max(0, position - 65536)
-            file.seek(start)
-            newline = file.read(position - start).rfind(b"\n")
-            if newline >= 0:
-                file.truncate(start + newline + 1)
-                return
-            position = start
-        file.truncate(0)
-
-
-def _check_same(path: Path, old: Any, new: Mapping[str, Any]) -> None:
-    if not isinstance(old, dict):
-        raise DataError(f"{path / MANIFEST}: expected an object, found {type(old).__name__}")
-    changed = sorted(key for key in _differences(old.get("config"), new["config"]) if key not in _MAY_CHANGE)
+def _check_same(path: Path, old: Any, new: Mapping[str, Any], may_change: Collection[str]) -> None:
+    if not isinstance(old, dict) or not isinstance(old.get("config"), dict):
+        raise DataError(f"{path / MANIFEST}: expected an object with a config; is {path} a run's folder?")
+    keys = set(_differences(old["config"], json.loads(dumps(new["config"]))))
+    changed = sorted(
+        key for key in keys if not any(key == free or key.startswith(f"{free}.") for free in may_change)
+    )
     if changed:
-        raise ConfigError(f"{path}: --resume needs the config it began with; changed: {', '.join(changed)}")
-    if old.get("library_digest") != new["library_digest"]:
         raise ConfigError(
-            f"{path}: the skill library has changed since this run began; use another --run name"
+            f"{path}: this run began with another config; changed: {', '.join(changed)}; undo that, or choose "
+            "another name"
         )
-
-
-_MAY_CHANGE = frozenset({"training.steps", "training.minutes", "training.checkpoint_every", "trackers"})
+    if old.get("library_digest") != new["library_digest"]:
+        raise ConfigError(f"{path}: the skill library has changed since this run began; choose another name")
 
 
 def _differences(old: Any, new: Any, key: str = "") -> Iterator[str]:

@@ -31,6 +31,8 @@ class TrainingSettings:
 
     steps: int = _positive(200)
     tasks_per_step: int = _positive(4)
+    limit: int | None = field(default=None, validator=optional(gt(0)))
+    """Learn from at most this many training tasks."""
     seed: int = 0
     deterministic: bool = False
     """Fixed waves, so that a resumed run equals the unkilled one bit for bit."""

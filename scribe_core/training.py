@@ -17,10 +17,11 @@ from attrs import define, field, frozen
 
 from scribe_core.config import Config
 from scribe_core.errors import ConfigError, RunError
-from scribe_core.evaluation import Evaluation, evaluate, mean, skill_scores, unscored
+from scribe_core.evaluation import evaluate, mean, skill_scores, unscored
 from scribe_core.protocols import Environment, Optimizer, Tool, Tracker, TrainablePolicy
+from scribe_core.records import read_jsonl
 from scribe_core.rollout import Episode, episodes, rollout
-from scribe_core.runs import RunFolder, make_manifest, read_json
+from scribe_core.runs import RunFolder, make_manifest
 from scribe_core.scorer import Scorer
 from scribe_core.tools import by_name
 from scribe_core.types import Group, Scored, Task, Trajectory
@@ -81,7 +82,7 @@ class _Training:
         settings = self.config.training
         self.tasks = self._training_tasks()
         first = self._restore()
-        self._log({"event": "run_started", "step": first, "steps": settings.steps})
+        self._log("run_started", first)
         step = evaluated = first
         while step < settings.steps and not self._out_of_time():
             step += 1
@@ -94,7 +95,7 @@ class _Training:
         last = self._checkpoint(step)
         if evaluated != step:
             self._evaluate(step)
-        self._log({"event": "run_finished", "step": step, "steps": settings.steps, "checkpoint": str(last)})
+        self._log("run_finished", step, checkpoint=str(last))
         return last
 
     def _step(self, step: int) -> None:
@@ -109,7 +110,7 @@ class _Training:
         metrics = self.parts.optimizer.step(self.parts.policy, groups)
         seconds["training"] = time.monotonic() - started
         self.trained += time.monotonic() - begun
-        self._log(self._record(step, groups, metrics, seconds))
+        self._log("step", step, **_summary(groups), **metrics, seconds=seconds)
 
     def _play(self, step: int, tasks: Sequence[Task], seconds: dict[str, float]) -> list[Group]:
         """Groups of scored rollouts, from the log where an earlier process had finished them."""
@@ -159,21 +160,30 @@ class _Training:
             raise ConfigError(
                 "environment: the split 'train' has no tasks that this optimizer can learn from"
             )
-        return tasks
+        return tasks[: self.config.training.limit]
 
     def _restore(self) -> int:
         """Loads the last checkpoint and reads what was played since; returns the steps done."""
         step = 0
-        if checkpoints := self.folder.checkpoints():
-            state = read_json(checkpoints[-1] / "state.json")
-            self.parts.policy.load(checkpoints[-1] / "policy")
-            self.parts.optimizer.load(checkpoints[-1] / "optimizer")
-            self.parts.policy.version = state["policy_version"]
-            step = int(state["step"])
+        if checkpoint := self.folder.last_checkpoint():
+            step = checkpoint.step
+            self.parts.policy.load(checkpoint.path / "policy")
+            self.parts.optimizer.load(checkpoint.path / "optimizer")
+            self.parts.policy.version = checkpoint.policy_version
+            self.trained = self._seconds_until(step)
         self.replayed, self.scores = self.folder.replay(after=step)
         return step
 
-    def _evaluate(self, step: int) -> Evaluation:
+    def _seconds_until(self, last: int) -> float:
+        """What the steps up to this one took, from the log; a step that was replayed counts once."""
+        taken: dict[int, float] = {}
+        for _, event in read_jsonl(self.folder.path / "events.jsonl"):
+            match event:
+                case {"event": "step", "step": int(step), "seconds": dict(seconds)} if step <= last:
+                    taken[step] = sum(value for value in seconds.values() if isinstance(value, float))
+        return sum(taken.values())
+
+    def _evaluate(self, step: int) -> None:
         started = time.monotonic()
         result = evaluate(
             self.parts.policy,
@@ -185,58 +195,35 @@ class _Training:
             seed=self.config.training.seed,
         )
         self.folder.write_evaluation(f"step-{step:06d}-{result.split}", result.scored)
-        seconds = {"evaluation": time.monotonic() - started}
-        self._log(
-            {
-                "event": "evaluation",
-                "step": step,
-                "steps": self.config.training.steps,
-                **result.summary(),
-                "seconds": seconds,
-            }
-        )
-        return result
+        self._log("evaluation", step, **result.summary(), seconds={"evaluation": time.monotonic() - started})
 
     def _checkpoint(self, step: int) -> Path:
         started = time.monotonic()
         path = self.folder.checkpoint(step, self.parts.policy, self.parts.optimizer)
-        seconds = {"checkpoint": time.monotonic() - started}
-        self._log(
-            {
-                "event": "checkpoint",
-                "step": step,
-                "steps": self.config.training.steps,
-                "path": str(path),
-                "seconds": seconds,
-            }
-        )
+        self._log("checkpoint", step, path=str(path), seconds={"checkpoint": time.monotonic() - started})
         return path
 
     def _out_of_time(self) -> bool:
         minutes = self.config.training.minutes
         return minutes is not None and self.trained >= 60 * minutes
 
-    def _log(self, event: Mapping[str, Any]) -> None:
-        record = self.folder.log(event)
+    def _log(self, event: str, step: int, **fields: Any) -> None:
+        record = self.folder.log(
+            {"event": event, "step": step, "steps": self.config.training.steps, **fields}
+        )
         for tracker in self.parts.trackers:
             tracker.log(record)
 
-    def _record(
-        self, step: int, groups: Sequence[Group], metrics: Mapping[str, float], seconds: Mapping[str, float]
-    ) -> dict[str, Any]:
-        rows = [scored for group in groups for scored in group]
-        return {
-            "event": "step",
-            "step": step,
-            "steps": self.config.training.steps,
-            "reward": mean(s.reward.value for s in rows),
-            "outcome": mean(s.reward.outcome for s in rows),
-            "process": mean(s.reward.process for s in rows),
-            "truncated": fmean(s.trajectory.status == "truncated" for s in rows),
-            "skills": skill_scores(rows),
-            **metrics,
-            "seconds": dict(seconds),
-        }
+
+def _summary(groups: Sequence[Group]) -> dict[str, Any]:
+    rows = [scored for group in groups for scored in group]
+    return {
+        "reward": mean(s.reward.value for s in rows),
+        "outcome": mean(s.reward.outcome for s in rows),
+        "process": mean(s.reward.process for s in rows),
+        "truncated": fmean(s.trajectory.status == "truncated" for s in rows),
+        "skills": skill_scores(rows),
+    }
 
 
 def step_tasks(tasks: Sequence[Task], step: int, count: int, seed: int) -> list[Task]:

@@ -1,19 +1,20 @@
 """`scribe train` and `scribe eval`."""
 
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from scribe_core.cli import logs
 from scribe_core.cli.common import columns, configs_argument, run_folder, set_option
-from scribe_core.errors import ConfigError, RunError
+from scribe_core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from scribe_core.config import Config
     from scribe_core.evaluation import Evaluation
+    from scribe_core.runs import Checkpoint
 
 
 @click.command()
@@ -51,6 +52,12 @@ def train(
     metavar="NAME",
     help="Evaluate the last checkpoint of runs/NAME instead of the policy as configured.",
 )
+@click.option(
+    "--as",
+    "name",
+    metavar="NAME",
+    help="Keep the result in runs/NAME; unless given, with the --run, or in the last CONFIG's name and -eval.",
+)
 @click.option("--split", metavar="SPLIT", help="Short for --set evaluation.split=SPLIT.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 @click.pass_context
@@ -59,53 +66,71 @@ def evaluate(
     configs: tuple[Path, ...],
     overrides: tuple[str, ...],
     run: str | None,
+    name: str | None,
     split: str | None,
     as_json: bool,
 ) -> None:
     """Evaluate a policy on held-out tasks.
 
-    Prints the mean outcome, the mean process reward and the mean score of each skill.
+    Prints the mean outcome with its 95 % interval, the mean process reward and the mean score of each skill, and
+    keeps every rollout with its judgements in a run's folder, where `scribe report` finds them.
     """
     from scribe_core.config import Config
+    from scribe_core.evaluation import evaluate_run
 
     logs.configure(ctx.obj)
     chosen = [f"evaluation.split={json.dumps(split, ensure_ascii=False)}"] if split is not None else []
     config = Config.load(configs, [*overrides, *chosen])
-    result = _evaluate(config, run_folder(run, configs) if run is not None else None)
-    if all(each.trajectory.status == "error" for each in result.scored):
-        first = result.scored[0].trajectory
-        raise RunError(f"all {len(result.scored)} rollouts failed; the first: {first.metadata.get('error')}")
-    summary = result.summary()
-    click.echo(json.dumps(summary, indent=2) if as_json else _readable(summary))
+    trained = run_folder(run, configs) if run is not None else None
+    checkpoint = _last_checkpoint(trained) if trained else None
+    folder = run_folder(name, configs) if name is not None else trained or _beside(configs)
+    result = evaluate_run(config, folder, checkpoint)
+    where = {"run": str(folder), "checkpoint": str(checkpoint.path) if checkpoint else None}
+    if as_json:
+        click.echo(json.dumps({**where, **result.summary()}, indent=2))
+    else:
+        click.echo(_readable(where, result))
 
 
-def _evaluate(config: "Config", folder: Path | None) -> "Evaluation":
-    from scribe_core.evaluation import evaluate as evaluate_policy
-
-    policy_builder, environment_builder = config.require("policy", "environment")
-    checkpoint = _last_checkpoint(folder) if folder else None
-    environment, scorer = environment_builder.build(), config.scorer.build()
-    tools = {tool.spec.name: tool for tool in (builder.build() for builder in config.tools.values())}
-    policy = policy_builder.build()
-    if checkpoint:
-        policy.load(checkpoint / "policy")
-    return evaluate_policy(
-        policy, environment, scorer, config.evaluation, config.rollout, tools=tools, seed=config.training.seed
-    )
+def _beside(configs: Sequence[Path]) -> Path:
+    """Where the policy as configured is evaluated: not in the folder of the run that trains it."""
+    folder = run_folder(None, configs)
+    return folder.with_name(f"{folder.name}-eval")
 
 
-def _last_checkpoint(folder: Path) -> Path:
-    checkpoints = sorted((folder / "checkpoints").glob("step-*"))
-    if not checkpoints:
+def _last_checkpoint(folder: Path) -> "Checkpoint":
+    from scribe_core.runs import Checkpoint, checkpoints
+
+    found = checkpoints(folder)
+    if not found:
         raise ConfigError(f"{folder}: no checkpoint; train the run first, or leave --run out")
-    return checkpoints[-1]
+    return Checkpoint.read(found[-1])
 
 
-def _readable(summary: Mapping[str, Any]) -> str:
-    rows = [(name, _text(summary[name])) for name in ("split", "tasks", "outcome", "process")]
-    skills = [(f"  {skill}", f"{score:.2f} of 3") for skill, score in summary["skills"].items()]
-    return columns([*rows, *([("skills", "")] if skills else []), *skills], indent=0)
+def _readable(where: Mapping[str, str | None], result: "Evaluation") -> str:
+    summary = result.summary()
+    interval = summary["outcome_interval"]
+    rows = [
+        ("run", where["run"] or ""),
+        ("policy", where["checkpoint"] or "as configured"),
+        ("split", f"{summary['split']}, {summary['tasks']} tasks"),
+        ("outcome", _text(summary["outcome"]) + (_interval(*interval) if interval else "")),
+        ("process", _text(summary["process"])),
+    ]
+    if failed := summary["failed_rollouts"]:
+        rows.append(("failed", f"{failed} of {len(result.scored)} rollouts, which are left out"))
+    counts = Counter(j.skill for s in result.scored for j in s.judgements if j.verdict.score is not None)
+    skills = [
+        (f"  {skill}", f"{score:.2f} of 3", f"{counts[skill]} judged")
+        for skill, score in summary["skills"].items()
+    ]
+    table = columns(rows, indent=0)
+    return f"{table}\nskills\n{columns(skills, indent=0)}" if skills else table
 
 
-def _text(value: Any) -> str:
-    return "unknown" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)
+def _text(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.3f}"
+
+
+def _interval(low: float, high: float) -> str:
+    return f"  (95 % interval {low:.3f} to {high:.3f})"

@@ -1,5 +1,4 @@
 import json
-import re
 
 import pytest
 
@@ -85,9 +84,48 @@ def test_a_run_from_start_to_evaluation(done, refused, workplace):
     assert (after["split"], after["tasks"], after["outcome"], after["skills"]) == (
         "train", 8, 1.0, {"general": 3.0},
     )  # fmt: skip
+    assert before["outcome_interval"] == pytest.approx([0.0, 0.324], abs=1e-3)
+    assert (before["run"], before["checkpoint"]) == ("runs/my-run-eval", None)
+    assert (after["run"], after["checkpoint"]) == ("runs/my-run", "runs/my-run/checkpoints/step-000003")
+
+
+def test_an_evaluation_is_shown_and_kept(done, workplace):
+    inside = {"cwd": workplace}
+    done("train", "my run.toml", **inside)
     shown = done("eval", "my run.toml", "--run", "my-run", **inside)
-    assert re.search(r"^outcome +1\.000$", shown, re.MULTILINE)
-    assert re.search(r"^  general +3\.00 of 3$", shown, re.MULTILINE)
+    assert shown == (
+        "run      runs/my-run\n"
+        "policy   runs/my-run/checkpoints/step-000002\n"
+        "split    validation, 8 tasks\n"
+        "outcome  1.000  (95 % interval 0.676 to 1.000)\n"
+        "process  1.000\n"
+        "skills\n"
+        "  general  3.00 of 3  8 judged\n"
+    )
+    assert "policy   as configured\n" in done("eval", "my run.toml", "--as", "before", **inside)
+    assert "runs/other" in done("eval", "my run.toml", "--run", "my-run", "--as", "other", **inside)
+    for name, file, step in [
+        ("my-run", "step-000002-validation", 2),
+        ("before", "validation", 0),
+        ("other", "step-000002-validation", 2),
+    ]:
+        folder = workplace / "runs" / name
+        kept = [json.loads(line) for line in (folder / f"evaluations/{file}.jsonl").read_text().splitlines()]
+        assert [each["score"]["outcome"] for each in kept] == [float(step > 0)] * 8
+        assert {each["trajectory"]["id"] for each in kept} == {
+            f"validation/validation-{n}/0" for n in range(8)
+        }
+        events = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
+        assert (events[-1]["event"], events[-1]["step"], events[-1]["tasks"]) == ("evaluation", step, 8)
+
+
+def test_evaluations_that_do_not_compare_do_not_share_a_folder(done, refused, workplace):
+    inside = {"cwd": workplace}
+    done("eval", "my run.toml", "--split", "train", **inside)
+    done("eval", "my run.toml", "--set", "evaluation.limit=2", **inside)
+    assert len(list((workplace / "runs/my-run-eval/evaluations").iterdir())) == 2
+    shown = refused("eval", "my run.toml", "--set", "environment.count=3", **inside)
+    assert "runs/my-run-eval: this run began with another config; changed: environment.count; " in shown
 
 
 @pytest.mark.parametrize(
@@ -97,6 +135,7 @@ def test_a_run_from_start_to_evaluation(done, refused, workplace):
         (["eval", "scorer.toml"], "[environment]: missing"),
         (["eval", "my run.toml", "--run", "none"], "runs/none: no checkpoint"),
         (["eval", "my run.toml", "--split", "tset"], "has no split 'tset'"),
+        (["eval", "my run.toml", "--as", "../x"], "'../x': a name is made of letters"),
         (["train", "my run.toml", "--run", "../x"], "--run '../x': a name is made of letters"),
         (["train", "my run.toml", "--run", ""], "--run '': a name is made of letters"),
     ],
@@ -113,3 +152,4 @@ def test_an_evaluation_in_which_every_rollout_breaks_has_failed(scribe, workplac
     assert last == "scribe: error: all 8 rollouts failed; the first: TimeoutError('the greeter is away')"
     assert len(logged) == 8
     assert all("episode failed" in line for line in logged)
+    assert not (workplace / "runs").exists()

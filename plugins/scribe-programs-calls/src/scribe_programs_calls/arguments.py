@@ -1,18 +1,22 @@
-"""Arguments and their schemas: scalars with what their parameter says, and whether values have the declared type.
+"""Arguments and their schemas: the values inside arguments, each with what its parameter says, and their types.
 
-Schemas are JSON Schema; the type names of Python and other languages that tool docs use are understood. Work is
-bounded however deep or large the arguments are.
+Schemas are JSON Schema; the type names that Python and other languages give are understood too. Work is bounded
+however deep or large arguments are.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from attrs import frozen
-from scribe_core.types import Json
+
+from scribe_core.types import Json, ToolSpec
 
 MOST_LEAVES = 400
+"""Values of all calls together that are looked at."""
 MOST_DEPTH = 32
+MOST_PARAMETERS = 200
 
 _TYPES = {
     "string": ("string", "str", "char", "text"),
@@ -27,8 +31,8 @@ _NAMES = {alias: name for name, aliases in _TYPES.items() for alias in aliases}
 
 
 @frozen
-class Leaf:
-    """A scalar (or an empty list or object) in arguments: where, what, and what its parameter's schema says."""
+class Node:
+    """A value inside arguments: where it is, what it is, and what its parameter's schema says of it."""
 
     path: tuple[str, ...]
     value: Any
@@ -37,7 +41,13 @@ class Leaf:
 
     @property
     def place(self) -> str:
+        """The path as text, for messages."""
         return ".".join(self.path)[:120] or "arguments"
+
+    @property
+    def is_scalar(self) -> bool:
+        """Whether it is neither an object nor a list."""
+        return not isinstance(self.value, (Mapping, list, tuple))
 
 
 def properties(schema: Any) -> dict[str, Json]:
@@ -45,13 +55,18 @@ def properties(schema: Any) -> dict[str, Json]:
     found = schema.get("properties") if isinstance(schema, Mapping) else None
     if not isinstance(found, Mapping):
         return {}
-    return {str(name): inner if isinstance(inner, Mapping) else {} for name, inner in found.items()}
+    some = islice(found.items(), MOST_PARAMETERS)
+    return {str(name): inner if isinstance(inner, Mapping) else {} for name, inner in some}
 
 
 def required(schema: Any) -> list[str]:
     """The names that an object schema requires."""
     names = schema.get("required") if isinstance(schema, Mapping) else None
-    return [name for name in names if isinstance(name, str)] if isinstance(names, Sequence) else []
+    return (
+        [name for name in names[:MOST_PARAMETERS] if isinstance(name, str)]
+        if isinstance(names, (list, tuple))
+        else []
+    )
 
 
 def description(schema: Json) -> str:
@@ -68,59 +83,81 @@ def allowed(schema: Json) -> list[Any]:
     return [schema["const"]] if "const" in schema else []
 
 
-def nodes(arguments: Any, schema: Any) -> list[Leaf]:
-    """All values inside arguments with their schemas, breadth first; at most `MOST_LEAVES`, `MOST_DEPTH` deep."""
-    found: list[Leaf] = []
-    level = [Leaf((), arguments, schema if isinstance(schema, Mapping) else {}, True)]
+def nodes(arguments: Any, schema: Any) -> list[Node]:
+    """All values inside arguments, breadth first; about `MOST_LEAVES`, `MOST_DEPTH` deep."""
+    found: list[Node] = []
+    level = [Node((), arguments, schema if isinstance(schema, Mapping) else {}, True)]
     for _ in range(MOST_DEPTH):
         found += level
-        level = [child for node in level for child in _children(node)][:MOST_LEAVES]
+        level = list(islice((child for node in level for child in _children(node)), MOST_LEAVES))
         if not level or len(found) >= MOST_LEAVES:
             break
-    return found[: 2 * MOST_LEAVES]
+    return found
 
 
-def leaves(arguments: Any, schema: Any) -> list[Leaf]:
-    """The scalars of arguments."""
-    return [node for node in nodes(arguments, schema) if not isinstance(node.value, (Mapping, list, tuple))]
+def leaves(known: Iterable[tuple[ToolSpec, Json]]) -> Iterator[tuple[ToolSpec, Node]]:
+    """The scalars of calls, each with its tool; at most `MOST_LEAVES` in all."""
+    found = (
+        (tool, node)
+        for tool, arguments in known
+        for node in nodes(arguments, tool.parameters)
+        if node.is_scalar
+    )
+    return islice(found, MOST_LEAVES)
 
 
-def _children(node: Leaf) -> Iterator[Leaf]:
+def _children(node: Node) -> Iterator[Node]:
     if isinstance(node.value, Mapping):
         declared, needed = properties(node.schema), set(required(node.schema))
-        for name, value in list(node.value.items())[:MOST_LEAVES]:
+        for name, value in islice(node.value.items(), MOST_LEAVES):
             key = str(name)[:200]
-            yield Leaf((*node.path, key), value, declared.get(key, {}), key in needed)
+            yield Node((*node.path, key), value, declared.get(key, {}), key in needed)
     elif isinstance(node.value, (list, tuple)):
         items = node.schema.get("items")
         # What describes a list describes its items: what they are for, in which unit and format.
         about = {"description": description(node.schema), **(items if isinstance(items, Mapping) else {})}
         for value in node.value[:MOST_LEAVES]:
-            yield Leaf(node.path, value, about, node.required)
+            yield Node(node.path, value, about, node.required)
 
 
-def has_type(value: Any, schema: Json, required: bool = True) -> bool:
+def as_text(value: Any) -> str:
+    """A scalar as the start of its text; nothing for integers too long to be written."""
+    if isinstance(value, str):
+        return value[:4000]
+    return "" if isinstance(value, int) and value.bit_length() > 1000 else str(value)[:4000]
+
+
+def as_float(value: Any) -> float:
+    """A number as a float; infinite where it is too large to be one."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
+def fits(node: Node) -> bool:
     """Whether a value has a declared type, as JSON Schema means it: 5 is a number, true is no integer.
 
-    NaN and infinities are no JSON. A null is right where it is declared, or is the default, or may be left out.
+    `anyOf` and `oneOf` allow each of their types.
     """
-    declared = [str(name) for name in (_list_of(schema.get("type")))]
-    names = {_NAMES.get(name.lower()) for name in declared}
+    choices = next((node.schema[key] for key in ("anyOf", "oneOf") if node.schema.get(key)), None)
+    if isinstance(choices, Sequence) and not isinstance(choices, str):
+        some = [choice for choice in choices[:20] if isinstance(choice, Mapping)]
+        return not some or any(_has_type(node.value, choice, node.required) for choice in some)
+    return _has_type(node.value, node.schema, node.required)
+
+
+def _has_type(value: Any, schema: Json, needed: bool) -> bool:
+    """NaN and infinities are no JSON. Null is right where it is declared or the default, or nothing is needed."""
+    declared = schema.get("type")
+    listed = declared[:20] if isinstance(declared, (list, tuple)) else [] if declared is None else [declared]
+    names = {_NAMES.get(str(name).lower()) for name in listed}
     if value is None:
-        return not required or not names or "null" in names or None in names or _takes_null(schema)
+        takes_null = schema.get("nullable") is True or ("default" in schema and schema["default"] is None)
+        return not needed or not names or takes_null or bool(names & {None, "null"})
     if isinstance(value, float) and not math.isfinite(value):
         return False
-    return None in names or not names or any(_is_a(value, name) for name in names if name)
-
-
-def _list_of(value: Any) -> list[Any]:
-    if isinstance(value, (list, tuple)):
-        return list(value[:20])
-    return [] if value is None else [value]
-
-
-def _takes_null(schema: Json) -> bool:
-    return schema.get("nullable") is True or ("default" in schema and schema["default"] is None)
+    return not names or None in names or any(_is_a(value, name) for name in names if name)
 
 
 def _is_a(value: Any, name: str) -> bool:
@@ -133,13 +170,3 @@ def _is_a(value: Any, name: str) -> bool:
     if name == "array":
         return isinstance(value, (list, tuple))
     return isinstance(value, Mapping) if name == "object" else isinstance(value, str) and name == "string"
-
-
-def fits(value: Any, schema: Json, required: bool = True) -> bool:
-    """`has_type`, through `anyOf` and `oneOf`."""
-    for key in ("anyOf", "oneOf"):
-        choices = schema.get(key)
-        if isinstance(choices, (list, tuple)) and choices:
-            inner = [choice for choice in choices[:20] if isinstance(choice, Mapping)]
-            return any(has_type(value, choice, required) for choice in inner) or not inner
-    return has_type(value, schema, required)

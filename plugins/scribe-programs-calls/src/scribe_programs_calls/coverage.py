@@ -7,22 +7,24 @@ several turns.
 from collections.abc import Sequence
 
 from scribe_core.builders import program
+from scribe_core.builtin.situation import is_error
 from scribe_core.types import Finding, Subgoal, ToolCall
-
 from scribe_programs_calls.asked import Asked, beside_used, less_often_used, what_is_asked
 from scribe_programs_calls.grounding import ungrounded
 from scribe_programs_calls.parallels import connectives, listed_beside_used, ordinals
 from scribe_programs_calls.reading import (
+    MOST_CALLS,
     NOT_APPLICABLE,
     PASS,
-    answered_calls,
+    call_key,
     calls,
     exchange_calls,
     failed,
-    is_error,
     known_calls,
+    own,
+    repetitions,
     request,
-    same_call,
+    results,
     tools,
 )
 from scribe_programs_calls.slots import misplaced
@@ -93,19 +95,20 @@ def few_doubtful_values(subgoal: Subgoal) -> Finding:
 
 @program
 def no_repeated_call(subgoal: Subgoal) -> Finding:
-    """Are no two calls of the span the same?"""
-    made = calls(subgoal)
-    for index, call in enumerate(made):
-        if any(same_call(call, other) for other in made[:index]):
-            return failed(f"{call.name[:80]} is called twice with the same arguments", subgoal, call.name)
-    return PASS if made else NOT_APPLICABLE
+    """Are no two calls of one message the same?"""
+    for message in own(subgoal):
+        seen: set[str] = set()
+        for call in message.tool_calls[:MOST_CALLS]:
+            if (key := call_key(call)) in seen:
+                return failed(f"{call.name[:80]} is called twice with the same arguments", subgoal, call.name)
+            seen.add(key)
+    return PASS if calls(subgoal) else NOT_APPLICABLE
 
 
 @program
 def no_answered_call_again(subgoal: Subgoal) -> Finding:
     """Is no call made again that a tool has already answered?"""
-    answered = [call for call, result in answered_calls(subgoal) if not is_error(result)]
-    if not calls(subgoal) or not answered:
+    if not calls(subgoal) or not results(subgoal):
         return NOT_APPLICABLE
-    again = next((call for call in calls(subgoal) if any(same_call(call, other) for other in answered)), None)
-    return PASS if again is None else failed(f"{again.name[:80]} was already answered", subgoal, again.name)
+    again = next((call.name for call, result in repetitions(subgoal) if not is_error(result)), None)
+    return PASS if again is None else failed(f"{again[:80]} was already answered", subgoal, again)

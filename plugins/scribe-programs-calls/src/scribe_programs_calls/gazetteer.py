@@ -17,57 +17,59 @@ ut=utah; vt=vermont; va=virginia; wa=washington; wv=west virginia; wi=wisconsin;
 dc=district of columbia; on=ontario; bc=british columbia; qc=quebec; ab=alberta; nsw=new south wales
 """
 _COUNTRIES = """
-us=usa=united states=united states of america=america=american; uk=gb=united kingdom=great britain=britain=british=england=english
+us=usa=united states=united states of america=america=american
+uk=gb=united kingdom=great britain=britain=british=england=english
 de=germany=german=deutschland; fr=france=french; it=italy=italian; es=spain=spanish; pt=portugal=portuguese
 nl=netherlands=dutch=holland; be=belgium=belgian; ch=switzerland=swiss; at=austria=austrian; ie=ireland=irish
 dk=denmark=danish; se=sweden=swedish; no=norway=norwegian; fi=finland=finnish; pl=poland=polish; cz=czech
 gr=greece=greek; tr=turkey=turkish; ru=russia=russian; ua=ukraine=ukrainian; hu=hungary=hungarian; ro=romania=romanian
 cn=china=chinese; jp=japan=japanese; kr=korea=korean; in=india=indian; id=indonesia=indonesian; th=thailand=thai
-vn=vietnam=vietnamese; sg=singapore; my=malaysia=malay; ph=philippines=filipino; au=australia=australian; nz=new zealand
-ca=canada=canadian; mx=mexico=mexican; br=brazil=brazilian; ar=argentina=argentinian; cl=chile=chilean; pe=peru=peruvian
-co=colombia=colombian; za=south africa; eg=egypt=egyptian; ke=kenya=kenyan; ng=nigeria=nigerian; il=israel=israeli
-sa=saudi arabia; ae=uae=united arab emirates; pk=pakistan=pakistani; bd=bangladesh; eu=europe=european=european union
+vn=vietnam=vietnamese; sg=singapore; my=malaysia=malay; ph=philippines=filipino; au=australia=australian
+nz=new zealand; ca=canada=canadian; mx=mexico=mexican; br=brazil=brazilian; ar=argentina=argentinian; cl=chile=chilean
+pe=peru=peruvian; co=colombia=colombian; za=south africa; eg=egypt=egyptian; ke=kenya=kenyan; ng=nigeria=nigerian
+il=israel=israeli; sa=saudi arabia; ae=uae=united arab emirates; pk=pakistan=pakistani; bd=bangladesh
+eu=europe=european=european union
 """
 _CITIES = """
-nyc=ny=new york=new york city=big apple; la=los angeles; sf=san francisco=frisco; dc=washington dc=washington; vegas=las vegas
-philly=philadelphia; nola=new orleans; atl=atlanta; chi=chicago; bos=boston; sd=san diego; slc=salt lake city
-lax=los angeles; jfk=new york; sfo=san francisco; ord=chicago; sea=seattle; bengaluru=bangalore; mumbai=bombay; kolkata=calcutta
+nyc=ny=new york=new york city=big apple; la=los angeles; sf=san francisco=frisco; dc=washington dc=washington
+vegas=las vegas; philly=philadelphia; nola=new orleans; atl=atlanta; chi=chicago; sd=san diego; slc=salt lake city
+lax=los angeles; jfk=new york; sfo=san francisco; ord=chicago; bengaluru=bangalore; mumbai=bombay; kolkata=calcutta
 chennai=madras; beijing=peking; saigon=ho chi minh city; kyiv=kiev; hk=hong kong
 """
 _MONEY = """
-usd=dollar=us dollar=american dollar=buck; eur=euro; gbp=pound=british pound=pound sterling=sterling=quid; jpy=yen=japanese yen
-cny=rmb=yuan=renminbi=chinese yuan; inr=rupee=indian rupee; krw=won; cad=canadian dollar; aud=australian dollar
-chf=franc=swiss franc; btc=bitcoin; eth=ethereum=ether; rub=ruble=rouble; brl=real; mxn=peso; aapl=apple; googl=goog=google=alphabet
-msft=microsoft; amzn=amazon; tsla=tesla; fb=meta=facebook; nflx=netflix; nvda=nvidia
+usd=dollar=us dollar=american dollar=buck; eur=euro; gbp=pound=british pound=pound sterling=sterling=quid
+jpy=yen=japanese yen; cny=rmb=yuan=renminbi=chinese yuan; inr=rupee=indian rupee; krw=won; cad=canadian dollar
+aud=australian dollar; chf=franc=swiss franc; btc=bitcoin; eth=ethereum=ether; rub=ruble=rouble; brl=real; mxn=peso
+aapl=apple; googl=goog=google=alphabet; msft=microsoft; amzn=amazon; tsla=tesla; meta=facebook; nflx=netflix
 """
 _LANGUAGES = """
 en=english; es=spanish; fr=french; de=german; it=italian; pt=portuguese; ru=russian; zh=chinese=mandarin; ja=japanese
-ko=korean; ar=arabic; hi=hindi; nl=dutch; sv=swedish; pl=polish; tr=turkish; vi=vietnamese; th=thai
+ko=korean; ar=arabic; hi=hindi; nl=dutch; sv=swedish; da=danish; pl=polish; tr=turkish; vi=vietnamese; th=thai
 """
 _MEASURES = """
-m=meter=metre; cm=centimeter=centimetre; mm=millimeter=millimetre; km=kilometer=kilometre; mi=mile; ft=foot=feet; in=inch
-yd=yard; g=gram=gramme; kg=kilogram=kilo; mg=milligram; lb=pound; oz=ounce; l=liter=litre; ml=milliliter=millilitre; gal=gallon
-s=sec=second; min=minute; h=hr=hour; c=celsius=centigrade=metric; f=fahrenheit=imperial; k=kelvin; j=joule; kj=kilojoule; w=watt; kw=kilowatt
-v=volt; a=amp=ampere; n=newton; pa=pascal; kpa=kilopascal; atm=atmosphere; hz=hertz; khz=kilohertz; mhz=megahertz; ghz=gigahertz
-mph=miles per hour; kmh=kph=kilometers per hour=km h; rad=radian; deg=degree; gb=gigabyte; mb=megabyte; tb=terabyte; mol=mole
-percent=percentage=pct; number=no=num; metric=kilometer=celsius=meter; imperial=mile=fahrenheit=foot
+m=meter=metre; cm=centimeter=centimetre; mm=millimeter=millimetre; km=kilometer=kilometre; mi=mile; ft=foot=feet
+in=inch; yd=yard; g=gram=gramme; kg=kilogram=kilo; mg=milligram; lb=pound; oz=ounce; l=liter=litre
+ml=milliliter=millilitre; gal=gallon; s=sec=second; min=minute; h=hr=hour; c=celsius=centigrade=metric
+f=fahrenheit=imperial; k=kelvin; j=joule; kj=kilojoule; w=watt; kw=kilowatt; v=volt; a=amp=ampere; n=newton; pa=pascal
+kpa=kilopascal; atm=atmosphere; hz=hertz; khz=kilohertz; mhz=megahertz; ghz=gigahertz; mph=miles per hour
+kmh=kph=kilometers per hour=km h; rad=radian; deg=degree; gb=gigabyte; mb=megabyte; tb=terabyte; mol=mole
+percent=percentage=pct; metric=kilometer=meter; imperial=mile=foot
 """
 _FORMS = """
-ai=artificial intelligence; ml=machine learning; nlp=natural language processing; gdp=gross domestic product; tv=television
-bw=black and white; id=identifier; ms=microsoft; vr=virtual reality; avg=average; max=maximum=highest=most; min=minimum=lowest=least
-asc=ascending=increasing; desc=descending=decreasing; temp=temperature; info=information; photo=picture=image; movie=film
-auto=automobile=car; car=vehicle; purchase=buy; road=street; st=street; ave=avenue; blvd=boulevard; rd=road; dr=doctor
-wifi=wireless; cardio=cardiovascular; bball=basketball; veggie=vegetarian=vegan; male=man=men=boy; female=woman=women=girl
-kid=child=children; person=people=persons; mouse=mice; wife=wives; life=lives; sci fi=science fiction; romcom=romantic comedy
-theater=theatre; color=colour; center=centre; gray=grey; defense=defence; license=licence; organize=organise
-roundtrip=round trip=return; oneway=one way; wnba=women; nba=basketball; sedan=car; tomorrow=next day; annual=yearly=year; daily=day
-weekly=week; monthly=month; quarterly=quarter; hourly=hour; semi annual=semiannual=half year; morning=am; evening=pm=night
+ai=artificial intelligence; ml=machine learning; nlp=natural language processing; gdp=gross domestic product
+tv=television; id=identifier; vr=virtual reality; avg=average; max=maximum=highest; min=minimum=lowest
+asc=ascending=increasing; desc=descending=decreasing; temp=temperature; info=information; photo=picture=image
+movie=film; auto=automobile=car; car=vehicle; purchase=buy; st=street; ave=avenue; blvd=boulevard; rd=road; dr=doctor
+wifi=wireless; veggie=vegetarian; male=man=men; female=woman=women; child=children=kid; person=people; mouse=mice
+life=lives; sci fi=science fiction; theater=theatre; color=colour; center=centre; gray=grey; defense=defence
+license=licence; organize=organise; round trip=return; annual=yearly=year; daily=day; weekly=week; monthly=month
+quarterly=quarter; hourly=hour
 """
 
 
 @cache
-def groups() -> dict[str, frozenset[str]]:
-    """For each name (as space-joined folded words), all names of what it may stand for, itself included."""
+def _groups() -> dict[str, frozenset[str]]:
+    """For each name, as folded words between single spaces, all names of what it may stand for."""
     table: dict[str, set[str]] = {}
     for block in (_STATES, _COUNTRIES, _CITIES, _MONEY, _LANGUAGES, _MEASURES, _FORMS):
         for line in block.replace("\n", ";").split(";"):
@@ -78,6 +80,6 @@ def groups() -> dict[str, frozenset[str]]:
 
 
 def others(name: str) -> frozenset[str]:
-    """Other names for `name` (folded words joined with spaces); also tried without a plural s."""
-    table = groups()
+    """Names for what `name` (folded words between single spaces) stands for, also without a plural s."""
+    table = _groups()
     return table.get(name) or (table.get(name[:-1]) if name.endswith("s") else None) or frozenset()

@@ -3,14 +3,20 @@
 import re
 from collections.abc import Sequence
 from itertools import combinations
-from typing import Any, Literal
-
-from scribe_core.builders import program
-from scribe_core.types import Finding, Json, Subgoal
+from typing import Literal
 
 from scribe_programs_calls import dates, numbers
-from scribe_programs_calls.arguments import Leaf, allowed, description, leaves
-from scribe_programs_calls.reading import NOT_APPLICABLE, PASS, calls, failed, known_calls, known_text, tools
+from scribe_programs_calls.arguments import Node, allowed, as_float, as_text, description, leaves
+from scribe_programs_calls.reading import (
+    NOT_APPLICABLE,
+    PASS,
+    calls,
+    failed,
+    key_of,
+    known_calls,
+    known_text,
+    tools,
+)
 from scribe_programs_calls.source import (
     Source,
     is_acronym,
@@ -21,10 +27,16 @@ from scribe_programs_calls.source import (
 )
 from scribe_programs_calls.words import compact, content_words, fold, is_latin, words
 
+from scribe_core.builders import program
+from scribe_core.types import Finding, Json, Subgoal
+
 Support = Literal["stated", "given", "derived", "nowhere", "unknown"]
 """`given` by the schema; `derived` where only the date of today or arithmetic says; `unknown` across scripts."""
 
-_INDIFFERENT = frozenset(("any", "all", "none", "null", "default", "auto", "dontcare", "don t care", "unknown", "n a"))
+_INDIFFERENT = frozenset(
+    ("any", "all", "none", "null", "default", "auto", "dontcare", "don t care", "unknown", "n a")
+)
+"""Words for a value that nobody asked for."""
 _ENOUGH, _ENOUGH_OF_PROSE, _PROSE = 0.5, 0.3, 8
 
 
@@ -36,50 +48,38 @@ def values_grounded(subgoal: Subgoal) -> Finding:
     found = ungrounded(subgoal)
     if not found:
         return PASS
-    places = ", ".join(leaf.place for leaf in found[:5])
-    return failed(f"no source for {places}", subgoal, *(leaf.value for leaf in found))
+    places = ", ".join(node.place for node in found[:5])
+    return failed(f"no source for {places}", subgoal, *(node.value for node in found))
 
 
-def ungrounded(subgoal: Subgoal) -> list[Leaf]:
+def ungrounded(subgoal: Subgoal) -> list[Node]:
     """Values of the span's calls that appear nowhere, each value once."""
     source = read_source(known_text(subgoal))
-    found = [
-        leaf
-        for tool, arguments in known_calls(calls(subgoal), tools(subgoal))
-        for leaf in leaves(arguments, tool.parameters)
-        if support(leaf, source) == "nowhere"
-    ]
-    return list({f"{leaf.place} {leaf.value!r:.200}": leaf for leaf in found}.values())
+    known = known_calls(calls(subgoal), tools(subgoal))
+    found = [node for _, node in leaves(known) if support(node, source) == "nowhere"]
+    return list({(node.place, key_of(node.value)): node for node in found}.values())
 
 
-def support(leaf: Leaf, source: Source) -> Support:
+def support(node: Node, source: Source) -> Support:
     """Where one scalar comes from."""
-    if leaf.value is None or isinstance(leaf.value, bool):
+    if node.value is None or isinstance(node.value, bool):
         return "given"
-    if isinstance(leaf.value, (int, float)):
-        return _number_support(leaf, source)
-    return _text_support(leaf, source) if isinstance(leaf.value, str) else "unknown"
+    if isinstance(node.value, (int, float)):
+        return _number_support(node, source)
+    return _text_support(node, source) if isinstance(node.value, str) else "unknown"
 
 
-def _number_support(leaf: Leaf, source: Source) -> Support:
-    value = as_float(leaf.value)
+def _number_support(node: Node, source: Source) -> Support:
+    value = as_float(node.value)
     if states_number(source, value):
         return "stated"
-    if value in (0.0, 1.0) or value in (m.value for m in numbers.mentions(_about(leaf.schema))):
+    if value in (0.0, 1.0) or value in (m.value for m in numbers.mentions(_about(node.schema))):
         return "given"
     return "derived" if _is_difference(value, source.stated) else "nowhere"
 
 
-def as_float(value: Any) -> float:
-    """A number as a float; infinite where it is too large to be one."""
-    try:
-        return float(value)
-    except OverflowError:
-        return float("inf")
-
-
 def _about(schema: Json) -> str:
-    return f"{description(schema)} {str(schema.get('default', ''))[:200]}"
+    return f"{description(schema)} {as_text(schema.get('default', ''))[:200]}"
 
 
 def _is_difference(value: float, stated: Sequence[float]) -> bool:
@@ -88,11 +88,11 @@ def _is_difference(value: float, stated: Sequence[float]) -> bool:
     return any(numbers.close(abs(value), abs(one - other)) for one, other in combinations(large, 2))
 
 
-def _text_support(leaf: Leaf, source: Source) -> Support:
-    text = leaf.value[:4000]
+def _text_support(node: Node, source: Source) -> Support:
+    text = node.value[:4000]
     if not compact(text) or states_text(source, text):
         return "stated"
-    if _is_given(text, leaf.schema):
+    if _is_given(text, node.schema):
         return "given"
     if not (source.latin and is_latin(text)):
         return "unknown"

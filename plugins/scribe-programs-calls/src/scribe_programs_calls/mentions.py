@@ -2,29 +2,34 @@
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Literal
 
 from attrs import frozen
 
 from scribe_programs_calls import dates, numbers
-from scribe_programs_calls.words import STOPWORDS, fold
+from scribe_programs_calls.words import STOPWORDS, fold, word_set
 
 Kind = Literal["quoted", "date", "name", "code", "number"]
 
 _QUOTED = re.compile(r"(?<!\w)(['\"`])(?=\S)([^'\"`\n]{1,120})(?<=\S)\1(?!\w)")
-_CODE = re.compile(r"(?<![\w./@-])(?=[A-Za-z./@:_-]{0,40}\d)(?=[\d./@:_-]{0,40}[A-Za-z])\w[\w./@:-]{2,60}(?<![.:,])")
+_CODE = re.compile(
+    r"(?<![\w./@-])(?=[A-Za-z./@:_-]{0,40}\d)(?=[\d./@:_-]{0,40}[A-Za-z])\w[\w./@:-]{2,60}(?<![.:,])"
+)
 _CAPITAL = r"[A-ZÀ-Þ](?:[\w'&-]|\.(?=\w))*"
 _NAME = re.compile(rf"{_CAPITAL}(?:\s{{1,3}}(?:(?:of the|of|the|de|la|du|di|van|von|&)\s)?{_CAPITAL}){{0,6}}")
 _SENTENCE_START = re.compile(r"(?:^|[.!?:;\n\"'(*]|\d\.)\s*$")
 _LIST_MARK = re.compile(r"(?:^|[\n.:;?])\s*$")
 _MEASURE = re.compile(r"[\d.,:]+[A-Za-z%]{0,6}|\d[\d./:-]+")
-_COMMON = frozenset(
+_COMMON = word_set(
     "january february march april may june july august september october november december jan feb mar apr jun jul aug "
     "sep sept oct nov dec monday tuesday wednesday thursday friday saturday sunday today tomorrow i i'm im i'd i've i'll "
     "ok celsius fahrenheit kelvin am pm utc gmt est pst id uid uuid api url http https json please thanks hi hello also "
-    "first second third finally lastly then next".split()
+    "first second third finally lastly then next"
 )
-_ACTS = re.compile(r"\s(?:is|are|was|were|has|have|had|wants?|plans?|needs?|will|would|decided|chose|told|said)\b")
+_ACTS = re.compile(
+    r"\s(?:is|are|was|were|has|have|had|wants?|plans?|needs?|will|would|decided|chose|told|said)\b"
+)
 """After the name of somebody that a story is about, who is no value."""
 MOST = 120
 
@@ -40,7 +45,8 @@ class Mention:
     number: numbers.Mention | None = None
 
 
-def mentions(text: str) -> list[Mention]:
+@lru_cache(maxsize=64)
+def mentions(text: str) -> tuple[Mention, ...]:
     """All mentions in order of place, at most `MOST`; of two that overlap, the kind that comes first in `Kind`."""
     taken: set[int] = set()
     kept: list[Mention] = []
@@ -49,7 +55,7 @@ def mentions(text: str) -> list[Mention]:
         if len(kept) < MOST and taken.isdisjoint(place):
             taken.update(place)
             kept.append(mention)
-    return sorted(kept, key=lambda mention: mention.start)
+    return tuple(sorted(kept, key=lambda mention: mention.start))
 
 
 def _quoted(text: str) -> Iterator[Mention]:

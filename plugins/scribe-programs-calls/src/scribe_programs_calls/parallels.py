@@ -1,26 +1,25 @@
 """Signs in a request's wording that it asks for several calls: ordinals, connectives, lists of common words."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from scribe_core.types import ToolCall
-
 from scribe_programs_calls.asked import Asked, values_of
 from scribe_programs_calls.source import has_word, share_of_words
-from scribe_programs_calls.words import STOPWORDS, content_words, fold, stem, words
+from scribe_programs_calls.words import STOPWORDS, content_words, stem, word_set, words
 
-_ORDINALS = "first second third fourth fifth sixth seventh eighth".split()
-_ITEM = r"(?:the |an? )?([^\W\d_]{3,}(?:-[^\W\d_]+)*)"
-_LIST = re.compile(rf"(?<![\w-]){_ITEM}((?:, {_ITEM})*),? (?:and|or|&) {_ITEM}(?![\w-])")
+_ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth")
+_ITEM = r"(?:the |an? )?([a-z]{3,30}(?:-[a-z]{1,30})?)"
+_LIST = re.compile(rf"(?<![\w-]){_ITEM}((?:, {_ITEM}){{0,8}}),? (?:and|or|&) {_ITEM}(?![\w-])")
 _NEXT = re.compile(
     r"\b(?:then|also|after that|finally|lastly|additionally|furthermore|and another|do the same|same for)\b"
 )
-_NO_VALUES = frozenset(
+_NO_VALUES = word_set(
     "find get calculate compute tell show give compare check also then what how who where which when why book search play "
     "set make create order determine estimate please let could can would should return finally lastly next provide retrieve "
     "fetch list convert send use using need want help see know think add remove delete update change turn open close start "
     "stop including considering assuming given but while not both first second third fourth fifth last same other another "
-    "different new old previous following two three four five six seven eight nine ten".split()
+    "different new old previous following two three four five six seven eight nine ten"
 )
 
 
@@ -40,7 +39,7 @@ def connectives(text: str) -> int:
 def listed_beside_used(asked: Asked, made: Sequence[ToolCall]) -> str | None:
     """An unused common word in one list with a used one: `navy, purple and maroon`."""
     used = {stem(word) for value in values_of(made) for word in content_words(value)}
-    for match in _LIST.finditer(fold(asked.text)[:20000]):
+    for match in _LIST.finditer(asked.text[:20000]):
         items = [word for word in words(match[0]) if word not in ("the", "an", "a", "and", "or")]
         unused = [item for item in items if stem(item) not in used and _is_unknown(item, asked)]
         if all(map(_may_be_value, items)) and unused and any(stem(item) in used for item in items):

@@ -4,9 +4,8 @@ Positions are those of whole messages: a span that touches a message covers it.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from scribe_core.builtin.situation import is_error
 from scribe_core.spans import canonical_json, message_text
 from scribe_core.types import Finding, Json, Message, Subgoal, ToolCall, ToolSpec
 
@@ -65,7 +64,9 @@ def start_of_acting(subgoal: Subgoal) -> int:
 def end_of_acting(subgoal: Subgoal) -> int:
     """The position of the span's last assistant message."""
     messages = subgoal.trajectory.messages
-    return max((i for i in indices(subgoal) if messages[i].role == "assistant"), default=indices(subgoal).start)
+    return max(
+        (i for i in indices(subgoal) if messages[i].role == "assistant"), default=indices(subgoal).start
+    )
 
 
 def request_position(subgoal: Subgoal) -> int | None:
@@ -100,36 +101,46 @@ def exchange_calls(subgoal: Subgoal) -> list[ToolCall]:
     return [call for message in exchange(subgoal) for call in message.tool_calls][:MOST_CALLS]
 
 
+def closing_text(subgoal: Subgoal) -> str | None:
+    """The text of the span's last assistant message, where it makes no call."""
+    messages = own(subgoal)
+    return messages[-1].content[:MOST_TEXT] if messages and not messages[-1].tool_calls else None
+
+
 def results(subgoal: Subgoal) -> list[Message]:
-    """Tool results after the request and before the policy acts in the span."""
+    """Tool results after the request and before the span's last assistant message."""
     position = request_position(subgoal)
-    messages = subgoal.trajectory.messages[0 if position is None else position : start_of_acting(subgoal)]
+    messages = subgoal.trajectory.messages[0 if position is None else position : end_of_acting(subgoal)]
     return [message for message in messages if message.role in RESULTS]
 
 
-def answered_calls(subgoal: Subgoal) -> list[tuple[ToolCall, Message]]:
-    """Calls after the request and before the span, each with its result: by id, else in order."""
-    position, pairs = request_position(subgoal), []
+def repetitions(subgoal: Subgoal) -> Iterator[tuple[ToolCall, Message]]:
+    """Calls of the span that were answered before, since the request, each with that earlier result."""
+    messages, inside = subgoal.trajectory.messages, indices(subgoal)
+    answered: dict[str, Message] = {}
     waiting: list[ToolCall] = []
-    for message in subgoal.trajectory.messages[(position or 0) : start_of_acting(subgoal)]:
-        waiting.extend(message.tool_calls[:MOST_CALLS])
+    for index in range(request_position(subgoal) or 0, inside.stop):
+        message = messages[index]
+        if index >= inside.start:
+            made = message.tool_calls[:MOST_CALLS]
+            yield from ((call, answered[key]) for call in made if (key := call_key(call)) in answered)
+        waiting += message.tool_calls[: MOST_CALLS - len(waiting)]
         if message.role in RESULTS and waiting:
             by_id = (i for i, call in enumerate(waiting) if call.id and call.id == message.tool_call_id)
-            pairs.append((waiting.pop(next(by_id, 0)), message))
-    return pairs[:MOST_CALLS]
+            answered[call_key(waiting.pop(next(by_id, 0)))] = message
 
 
-def same_call(one: ToolCall, other: ToolCall) -> bool:
-    """Whether two calls ask for the same thing."""
-    return one.name == other.name and key_of(one.arguments) == key_of(other.arguments)
+def call_key(call: ToolCall) -> str:
+    """One text for all calls that ask for the same thing."""
+    return f"{call.name[:1000]} {key_of(call.arguments)}"
 
 
 def key_of(value: object) -> str:
-    """One text per value; values that JSON cannot write are told apart by their representation."""
+    """One text per value; one that JSON cannot write is the same as no other."""
     try:
         return canonical_json(value)
     except (TypeError, ValueError, RecursionError):
-        return repr(type(value))
+        return f"unwritable {id(value)}"
 
 
 def failed(reason: str, subgoal: Subgoal | None = None, *values: object) -> Finding:
@@ -158,5 +169,3 @@ def _writings(value: object) -> list[str]:
         return [*plain, key_of(value), json.dumps(value)]
     except (TypeError, ValueError, RecursionError):
         return plain
-
-

@@ -4,29 +4,34 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from attrs import frozen
-from scribe_core.builders import program
-from scribe_core.types import Finding, Json, Subgoal, ToolSpec
-
 from scribe_programs_calls import dates, numbers
-from scribe_programs_calls.arguments import Leaf, description, leaves, properties
-from scribe_programs_calls.grounding import as_float
+from scribe_programs_calls.arguments import Node, as_float, as_text, description, leaves, properties
 from scribe_programs_calls.reading import (
     NOT_APPLICABLE,
     PASS,
     calls,
     exchange_calls,
     failed,
-    key_of,
     known_calls,
     request,
     tools,
 )
-from scribe_programs_calls.words import content_words, fold, name_words, stem, words
+from scribe_programs_calls.words import content_words, fold, name_words, stem, word_set, words
 
-_VAGUE = frozenset(map(stem, "number value amount input parameter total count integer float default optional unit".split()))
-_STOPS_LEFT, _STOPS_RIGHT = re.compile(r"[.;:?!]|, "), re.compile(r"[.;:?!,]|\b(?:and|or|with|for|from|to|of|in|at)\b")
+from scribe_core.builders import program
+from scribe_core.types import Finding, Json, Subgoal, ToolSpec
+
+_VAGUE = frozenset(
+    map(stem, word_set("number value amount input parameter total count integer float default optional unit"))
+)
+_MOST_COMPARED = 60
+_STOPS_LEFT, _STOPS_RIGHT = (
+    re.compile(r"[.;:?!]|, "),
+    re.compile(r"[.;:?!,]|\b(?:and|or|with|for|from|to|of|in|at)\b"),
+)
 
 
 @program
@@ -48,27 +53,31 @@ def misplaced(subgoal: Subgoal) -> list[tuple[object, str]]:
 def _doubled(text: str, known: Sequence[tuple[ToolSpec, Json]]) -> Iterator[tuple[object, str]]:
     """Values given twice in one call, or as a part of another value, that the request names once."""
     said = f" {' '.join(words(text))} "
-    for tool, arguments in known:
-        given = [(leaf, _spoken(leaf.value)) for leaf in leaves(arguments, tool.parameters)[:60]]
-        once = [(leaf, spoken) for leaf, spoken in given if spoken and said.count(spoken) == 1]
-        for leaf, spoken in once:
-            other = next((o for o, wider in given if o is not leaf and _is_part(leaf, spoken, o, wider)), None)
-            if other is not None:
-                yield leaf.value, f"{tool.name}: {leaf.place} and {other.place} share what the request names once"
+    for call in known:
+        given = [(node, _spoken(node.value)) for _, node in islice(leaves([call]), _MOST_COMPARED)]
+        for node, spoken in given:
+            if spoken and said.count(spoken) == 1:
+                other = next(
+                    (o for o, wider in given if o is not node and _is_part(node, spoken, o, wider)), None
+                )
+                if other is not None:
+                    reason = f"{node.place} and {other.place} share what the request names once"
+                    yield node.value, f"{call[0].name[:80]}: {reason}"
 
 
 def _spoken(value: object) -> str:
-    """The value's words between spaces; nothing for what is no name or amount."""
+    """The value's words between spaces; nothing for what is neither text nor an amount."""
     if isinstance(value, bool) or not isinstance(value, (str, int, float)) or value in (0, 1):
         return ""
-    return f" {' '.join(words(str(value)[:400]))} "
+    found = words(as_text(value)[:400])
+    return f" {' '.join(found)} " if found else ""
 
 
-def _is_part(leaf: Leaf, spoken: str, other: Leaf, wider: str) -> bool:
+def _is_part(node: Node, spoken: str, other: Node, wider: str) -> bool:
     """Text within other text; numbers only as equal numbers in two arguments, for lists repeat numbers."""
-    if isinstance(leaf.value, str):
+    if isinstance(node.value, str):
         return isinstance(other.value, str) and spoken in wider
-    return leaf.path != other.path and not isinstance(other.value, str) and spoken == wider
+    return node.path != other.path and not isinstance(other.value, str) and spoken == wider
 
 
 @frozen
@@ -88,7 +97,7 @@ def _named_otherwise(
     everything = known_calls(exchange_calls(subgoal), tools(subgoal))
     for tool, arguments in known:
         cues = _cues(tool)
-        for name, value in list(arguments.items())[:100]:
+        for name, value in islice(arguments.items(), 100):
             if not isinstance(value, (int, float)) or value in (0, 1) or not cues.get(name):
                 continue
             given = {_size(a[name]) for t, a in everything if t.name == tool.name and name in a}
@@ -98,8 +107,8 @@ def _named_otherwise(
 
 def _places(text: str) -> list[_Place]:
     folded = fold(text)
-    taken = dates.places(text)
-    found = [m for m in numbers.mentions(text) if not m.ordinal and not any(a <= m.start < b for a, b in taken)][:60]
+    taken = {position for start, end in dates.places(text) for position in range(start, end)}
+    found = [m for m in numbers.mentions(text) if not m.ordinal and m.start not in taken][:_MOST_COMPARED]
     places = []
     for index, mention in enumerate(found):
         floor = found[index - 1].end if index else 0
@@ -114,12 +123,14 @@ def _places(text: str) -> list[_Place]:
 
 def _cues(tool: ToolSpec) -> dict[str, dict[str, int]]:
     """For each parameter the stems that only it has: those of its name weigh 2, of its description 1."""
-    schemas = list(properties(tool.parameters).items())[:100]
+    schemas = list(properties(tool.parameters).items())
     names = {name: set(map(stem, name_words(name))) - _VAGUE for name, _ in schemas}
     about = {name: set(map(stem, content_words(description(schema)))) - _VAGUE for name, schema in schemas}
     owners = Counter(word for name in names for word in names[name] | about[name])
     return {
-        name: {word: 2 if word in names[name] else 1 for word in names[name] | about[name] if owners[word] == 1}
+        name: {
+            word: 2 if word in names[name] else 1 for word in names[name] | about[name] if owners[word] == 1
+        }
         for name in names
     }
 

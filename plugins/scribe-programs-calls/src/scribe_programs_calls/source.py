@@ -6,12 +6,11 @@ from difflib import get_close_matches
 from functools import lru_cache
 
 from attrs import frozen
-
 from scribe_programs_calls import dates, gazetteer, numbers
 from scribe_programs_calls.words import compact, content_words, fold, is_latin, stem, words
 
 _LONGEST_ALIAS = 3
-_MISSPELT, _MOST_COMPARED = 0.86, 60
+_MISSPELT, _MOST_COMPARED, _FEW = 0.86, 60, 4
 
 
 @frozen
@@ -67,7 +66,9 @@ def _key(value: float) -> float:
 
 def states_number(source: Source, value: float) -> bool:
     """Whether the text states a number in some reading; a minus may be in its words (a loss, west)."""
-    return math.isfinite(value) and (_key(value) in source.numbers or (value < 0 and _key(-value) in source.numbers))
+    return math.isfinite(value) and (
+        _key(value) in source.numbers or (value < 0 and _key(-value) in source.numbers)
+    )
 
 
 def states_text(source: Source, text: str) -> bool:
@@ -80,10 +81,12 @@ def states_text(source: Source, text: str) -> bool:
 
 
 def has_word(source: Source, word: str) -> bool:
-    """Whether the text has a folded word in some form, longer ones also misspelt."""
-    if stem(word) in source.stems or (len(word) >= 5 and word[:5] in source.starts):
-        return True
-    return len(word) >= 6 and bool(get_close_matches(word, source.longer, n=1, cutoff=_MISSPELT))
+    """Whether the text has a folded word in some form."""
+    return stem(word) in source.stems or (len(word) >= 5 and word[:5] in source.starts)
+
+
+def _has_misspelt(source: Source, word: str) -> bool:
+    return 6 <= len(word) <= 30 and bool(get_close_matches(word, source.longer, n=1, cutoff=_MISSPELT))
 
 
 def share_of_words(source: Source, text: str, besides: Source | None = None) -> float:
@@ -94,8 +97,13 @@ def share_of_words(source: Source, text: str, besides: Source | None = None) -> 
     wanted = (content_words(text) or words(text))[:200]
     if besides is not None:
         wanted = [word for word in wanted if not has_word(besides, word)] or wanted
+    if not wanted:
+        return 1.0
     aliased = _aliased(source, words(text)[:200])
-    return sum(word in aliased or has_word(source, word) for word in wanted) / len(wanted) if wanted else 1.0
+    found = sum(word in aliased or has_word(source, word) for word in wanted)
+    if not found and len(wanted) <= _FEW:
+        found = sum(_has_misspelt(source, word) for word in wanted)
+    return found / len(wanted)
 
 
 def _aliased(source: Source, wanted: list[str]) -> set[str]:

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping
 from scribe_core.builders import program
 from scribe_core.spans import message_text
 from scribe_core.types import Finding, Json, Message, Subgoal, ToolSpec
-
-from scribe_programs_calls.arguments import Leaf, allowed, fits, nodes, properties, required
+from scribe_programs_calls.arguments import Node, allowed, fits, nodes, properties, required
 from scribe_programs_calls.reading import (
     MOST_TEXT,
     NOT_APPLICABLE,
@@ -83,11 +82,11 @@ def no_invented_arguments(subgoal: Subgoal) -> Finding:
     return PASS if known else NOT_APPLICABLE
 
 
-def _objects(tool: ToolSpec, arguments: Json) -> Iterator[Leaf]:
+def _objects(tool: ToolSpec, arguments: Json) -> Iterator[Node]:
     return (node for node in nodes(arguments, tool.parameters) if isinstance(node.value, Mapping))
 
 
-def _undeclared(node: Leaf) -> str | None:
+def _undeclared(node: Node) -> str | None:
     """A key that the object's schema neither declares nor leaves open; the tool's own arguments are never open."""
     declared = properties(node.schema)
     open_ = node.schema.get("additionalProperties", not declared and bool(node.path))
@@ -102,7 +101,7 @@ def argument_types_match(subgoal: Subgoal) -> Finding:
     known = known_calls(calls(subgoal), tools(subgoal))
     for tool, arguments in known:
         for node in nodes(arguments, tool.parameters)[1:]:
-            if not fits(node.value, node.schema, node.required):
+            if not fits(node):
                 kind = str(node.schema.get("type"))[:60]
                 return failed(f"{tool.name}: {node.place} is no {kind}", subgoal, node.value)
     return PASS if known else NOT_APPLICABLE
@@ -124,10 +123,12 @@ def enum_values_match(subgoal: Subgoal) -> Finding:
     return PASS if listed else NOT_APPLICABLE
 
 
-def _is_listed(node: Leaf) -> bool:
+def _is_listed(node: Node) -> bool:
     values = {_enum_key(value) for value in (*allowed(node.schema), node.schema.get("default"))}
     given = [node.value]
-    if isinstance(node.value, (list, tuple)) and not any(isinstance(v, (list, tuple)) for v in allowed(node.schema)):
+    if isinstance(node.value, (list, tuple)) and not any(
+        isinstance(v, (list, tuple)) for v in allowed(node.schema)
+    ):
         given = list(node.value[:400])
     return all(_enum_key(value) in values for value in given)
 

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from scribe_core.builders import program
 from scribe_core.types import Finding, Subgoal, ToolCall, ToolSpec
-
 from scribe_programs_calls import numbers
 from scribe_programs_calls.arguments import properties, required
 from scribe_programs_calls.asked import tool_text, values_of
@@ -15,26 +14,29 @@ from scribe_programs_calls.reading import (
     calls,
     exchange_calls,
     failed,
+    known_text,
     own_text,
     request,
     results,
     tools,
     undecided,
 )
-from scribe_programs_calls.source import read_source
-from scribe_programs_calls.words import content_words, is_latin, name_words, stem, words
+from scribe_programs_calls.words import content_words, fold, is_latin, name_words, stem, word_set, words
 
 PLAINLY, PERHAPS = 1.0, 0.3
 """Fits (see `fit`) from which on a tool is plainly, or perhaps, what a request asks for."""
+MOST_TOOLS = 100
 ASKED_FOR = 2.0
 """How much of a tool's own vocabulary, beyond that of the called ones, makes it one that was asked for."""
 
 _GENERIC = frozenset(
     map(
         stem,
-        "get find calculate search compute retrieve check fetch create make generate book analyze predict determine estimate "
-        "list show detail information info data value by from to of and the for in on with function api tool service action "
-        "specific give certain particular provide based name type return user".split(),
+        word_set(
+            "get find calculate search compute retrieve check fetch create make generate book analyze predict determine estimate "
+            "list show detail information info data value by from to of and the for in on with function api tool service action "
+            "specific give certain particular provide based name type return user"
+        ),
     )
 )
 
@@ -65,17 +67,40 @@ def asked_tools_called(subgoal: Subgoal) -> Finding:
 
 
 @program
+def every_call_adds(subgoal: Subgoal) -> Finding:
+    """Where different tools were called, does each bring in words or values of the request that the others do not?"""
+    made, offered = exchange_calls(subgoal), tools(subgoal)
+    names = list(dict.fromkeys(call.name for call in made if call.name in offered))
+    if not calls(subgoal) or len(names) < 2 or results(subgoal):
+        return NOT_APPLICABLE
+    wanted = _wanted(request(subgoal))
+    for name in names[:MOST_TOOLS]:
+        others = [call for call in made if call.name != name]
+        values = {fold(value) for value in values_of(call for call in made if call.name == name)}
+        if values <= set(map(fold, values_of(others))) and not _own_words(name, names, offered) & wanted:
+            return failed(f"{name[:80]} adds nothing that the request asks for", subgoal, name)
+    return PASS
+
+
+def _own_words(name: str, names: Iterable[str], offered: Mapping[str, ToolSpec]) -> set[str]:
+    """Stems of a tool's name and description that the other called tools do not have."""
+    tool = offered[name]
+    own = {*_name_stems(tool), *map(stem, content_words(tool.description[:4000]))} - _GENERIC
+    return own - {stem(word) for other in names if other != name for word in _all_words(offered[other])}
+
+
+@program
 def no_call_owed(subgoal: Subgoal) -> Finding:
     """Where no call was made, is there no tool that plainly does what is asked?"""
     if not _stays_silent(subgoal):
         return NOT_APPLICABLE
+    if exchange_calls(subgoal):
+        return failed("the calls that were owed come only later")
     text = request(subgoal)
     if not is_latin(text):
         return undecided("the request is not in a script that can be compared with the tools")
-    best = max(subgoal.trajectory.tools[:200], key=lambda tool: fit(text, tool))
-    if fit(text, best) < PLAINLY:
-        return PASS
-    if _lacks_numbers(text, best) and "?" in own_text(subgoal):
+    best, score = _best_fit(text, subgoal.trajectory.tools)
+    if score < PLAINLY or _asks_for_numbers(subgoal, best):
         return PASS
     return failed(f"{best.name[:80]} fits the request and was not called")
 
@@ -83,16 +108,29 @@ def no_call_owed(subgoal: Subgoal) -> Finding:
 @program
 def no_call_missed(subgoal: Subgoal) -> Finding:
     """Where no call was made, is there no tool that may do what is asked?"""
-    if not _stays_silent(subgoal) or not is_latin(request(subgoal)):
-        return NOT_APPLICABLE
     text = request(subgoal)
-    best = max(subgoal.trajectory.tools[:200], key=lambda tool: fit(text, tool))
-    return PASS if fit(text, best) < PERHAPS else failed(f"{best.name[:80]} may fit the request and was not called")
+    if not _stays_silent(subgoal) or not is_latin(text):
+        return NOT_APPLICABLE
+    best, score = _best_fit(text, subgoal.trajectory.tools)
+    if score < PERHAPS or _asks_for_numbers(subgoal, best):
+        return PASS
+    return failed(f"{best.name[:80]} may fit the request and was not called")
+
+
+def _asks_for_numbers(subgoal: Subgoal, tool: ToolSpec) -> bool:
+    return "?" in own_text(subgoal) and _lacks_numbers(known_text(subgoal), tool)
 
 
 def _stays_silent(subgoal: Subgoal) -> bool:
-    """No call in the whole exchange, although tools were offered and something was asked."""
-    return bool(subgoal.trajectory.tools and request(subgoal).strip()) and not exchange_calls(subgoal)
+    """No call here and none before, although tools were offered and something was asked."""
+    asked = subgoal.trajectory.tools and request(subgoal).strip()
+    return bool(asked) and not calls(subgoal) and not results(subgoal)
+
+
+def _best_fit(text: str, offered: Sequence[ToolSpec]) -> tuple[ToolSpec, float]:
+    scores = [(fit(text, tool), tool) for tool in offered[:MOST_TOOLS]]
+    score, best = max(scores, key=lambda scored: scored[0])
+    return best, score
 
 
 def fit(text: str, tool: ToolSpec) -> float:
@@ -119,7 +157,9 @@ def _wanted(text: str) -> set[str]:
 
 
 def _name_stems(tool: ToolSpec) -> list[str]:
-    return [stem(word) for word in name_words(tool.name[:200]) if len(word) > 1 and stem(word) not in _GENERIC]
+    return [
+        stem(word) for word in name_words(tool.name[:200]) if len(word) > 1 and stem(word) not in _GENERIC
+    ]
 
 
 def _all_words(tool: ToolSpec) -> list[str]:
@@ -133,7 +173,7 @@ def uncalled(text: str, made: Sequence[ToolCall], offered: Mapping[str, ToolSpec
     explained |= set(map(stem, words(" ".join(values_of(made))[:MOST_TEXT])))
     left = _wanted(text) - explained
     names = {word for tool in called for word in _name_stems(tool)}
-    others = [tool for name, tool in list(offered.items())[:200] if tool not in called]
+    others = [tool for name, tool in list(offered.items())[:MOST_TOOLS] if tool not in called]
     return next((tool.name for tool in others if _explains(tool, left, names)), None)
 
 
@@ -141,7 +181,9 @@ def _explains(tool: ToolSpec, left: set[str], names: Iterable[str]) -> bool:
     own = set(_name_stems(tool)) - set(names)
     in_name = len(left & own)
     about = left & set(map(stem, content_words(tool.description[:4000]))) - _GENERIC - own
-    rest = left & {stem(word) for name in properties(tool.parameters) for word in name_words(name)} - about - own
+    rest = (
+        left & {stem(word) for name in properties(tool.parameters) for word in name_words(name)} - about - own
+    )
     if own and in_name == len(own):
         return True
     return 2.0 * in_name / max(1, len(own)) + len(about) + 0.5 * len(rest) >= ASKED_FOR

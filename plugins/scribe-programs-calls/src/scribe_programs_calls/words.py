@@ -5,11 +5,30 @@ import unicodedata
 
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _WORD = re.compile(r"[^\W\d_]+|\d+")
-_QUOTES = str.maketrans({0x2019: "'", 0x2018: "'", 0x02BC: "'", 0x201C: '"', 0x201D: '"', 0x2013: "-", 0x2014: "-", 0x2212: "-"})
+_QUOTES = str.maketrans(
+    {0x2019: "'", 0x2018: "'", 0x02BC: "'", 0x201C: '"', 0x201D: '"', 0x2013: "-", 0x2014: "-", 0x2212: "-"}
+)
 _LONGEST = 40
 """Longer runs of letters are no words, and are not stemmed."""
-_ENDINGS = ("ically", "ational", "ation", "ment", "ness", "ing", "ied", "ical", "ally", "ity", "ion", "ive", "ous")
-_ENDINGS += ("est", "ed", "er", "or", "al", "ic", "ly", "e", "i", "y")
+_ENDINGS = (
+    *(
+        "ically",
+        "ational",
+        "ation",
+        "ment",
+        "ness",
+        "ing",
+        "ied",
+        "ical",
+        "ally",
+        "ity",
+        "ion",
+        "ive",
+        "ous",
+        "est",
+    ),
+    *("ed", "er", "or", "al", "ic", "ly", "e", "i", "y"),
+)
 
 
 def word_set(text: str) -> frozenset[str]:
