@@ -1,0 +1,81 @@
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
+"""One thread: another number of them adds up floats in another order."""
+
+TRAIN = ("train", "base.toml", "grpo.toml", "--run", "grpo")
+
+
+class Scribe:
+    """Runs the command: scribe("train", "base.toml", cwd=..., kill=("module:function", calls), episodes=file)."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        command = [sys.executable, str(HERE / "zygote.py")]
+        self.zygote = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT
+        )
+
+    def __call__(self, *arguments, cwd, kill=None, episodes=None):
+        out, err = self.folder / "stdout", self.folder / "stderr"
+        order = {"arguments": arguments, "cwd": cwd, "kill": kill, "episodes": episodes}
+        order |= {"stdout": out, "stderr": err}
+        self.zygote.stdin.write(json.dumps(order, default=str) + "\n")
+        self.zygote.stdin.flush()
+        code = int(self.zygote.stdout.readline())
+        return subprocess.CompletedProcess(arguments, code, out.read_text(), err.read_text())
+
+    def close(self):
+        self.zygote.stdin.close()
+        self.zygote.wait()
+        self.zygote.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def scribe(tmp_path_factory):
+    runner = Scribe(tmp_path_factory.mktemp("scribe"))
+    yield runner
+    runner.close()
+
+
+@pytest.fixture(scope="session")
+def warm(tmp_path_factory, scribe):
+    """A folder with a tiny model that has learnt from demonstrations, and configs to go on from there."""
+    from scribe_policy_hf.testing import tiny_model
+
+    folder = tmp_path_factory.mktemp("warm") / "workplace"
+    shutil.copytree(HERE / "workplace", folder, ignore=shutil.ignore_patterns("__pycache__"))
+    tiny_model(folder / "tiny")
+    done = scribe("train", "base.toml", "sft.toml", "--run", "sft", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="session")
+def unkilled(tmp_path_factory, warm, scribe):
+    """The same, with a finished run that was never interrupted."""
+    folder = tmp_path_factory.mktemp("unkilled") / "workplace"
+    shutil.copytree(warm, folder)
+    done = scribe(*TRAIN, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture
+def workplace(tmp_path, warm):
+    """A copy of `warm` to work in."""
+    return shutil.copytree(warm, tmp_path / "workplace")
+
+
+@pytest.fixture
+def trained(tmp_path, unkilled):
+    """A copy of `unkilled` to work in."""
+    return shutil.copytree(unkilled, tmp_path / "workplace")

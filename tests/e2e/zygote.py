@@ -1,0 +1,90 @@
+"""Runs `scribe` in processes of their own, without waiting seconds for torch to load in each of them.
+
+Reads orders from stdin, a JSON object a line, and answers each with an exit code. An order says `arguments`, `cwd`,
+and where `stdout` and `stderr` go; `kill` is a function and after which of its calls the process kills itself;
+`episodes` is a file that gets a line for each episode that the policy begins.
+"""
+
+import json
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from importlib import import_module
+from itertools import count
+from typing import Any
+
+import scribe_grpo.grpo  # noqa: F401  (these take the time)
+import scribe_policy_hf.policy  # noqa: F401
+
+from scribe_core.cli.main import main
+
+
+def serve() -> None:
+    for line in sys.stdin:
+        order = json.loads(line)
+        child = os.fork()
+        if child == 0:
+            os._exit(obey(order))
+        _, status = os.waitpid(child, 0)
+        print(os.waitstatus_to_exitcode(status), flush=True)
+
+
+def obey(order: dict[str, Any]) -> int:
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        os.dup2(os.open(order[name], os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+    os.chdir(order["cwd"])
+    sys.path.insert(0, order["cwd"])
+    try:
+        if order["kill"]:
+            after_each(order["kill"][0], dies_after(order["kill"][1]))
+        if order["episodes"]:
+            after_each("scribe_policy_hf.policy:HFPolicy.generate", notes_beginnings(order["episodes"]))
+        return main(order["arguments"])
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+
+
+def after_each(target: str, then: Callable[..., None]) -> None:
+    """Calls `then` after each call of "module:function" or "module:Class.method", with its arguments."""
+    module, _, path = target.partition(":")
+    owner: Any = import_module(module)
+    *outer, name = path.split(".")
+    for each in outer:
+        owner = getattr(owner, each)
+    original = getattr(owner, name)
+
+    def watched(*arguments: Any, **options: Any) -> Any:
+        result = original(*arguments, **options)
+        then(*arguments, **options)
+        return result
+
+    setattr(owner, name, watched)
+
+
+def dies_after(times: int) -> Callable[..., None]:
+    calls = count(1)
+
+    def then(*_: Any, **__: Any) -> None:
+        if next(calls) == times:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return then
+
+
+def notes_beginnings(file: str) -> Callable[..., None]:
+    def then(_: Any, conversations: Any, *__: Any) -> None:
+        begun = [each for each in conversations if each.messages[-1].role == "user"]
+        with open(file, "a") as stream:
+            stream.writelines(f"{each.messages[-1].content}\n" for each in begun)
+
+    return then
+
+
+if __name__ == "__main__":
+    serve()
