@@ -2,7 +2,7 @@
 
 import pytest
 
-from scribe_core.intervals import bootstrap, wilson
+from scribe_core.intervals import bootstrap, student, wilson
 
 
 def test_wilson_by_hand() -> None:
@@ -26,3 +26,9 @@ def test_bootstrap_covers_the_mean_and_is_repeatable() -> None:
 def test_no_values_have_no_interval() -> None:
     with pytest.raises(ValueError, match="at least one"):
         bootstrap([])
+
+
+def test_student_by_hand() -> None:
+    assert student([1.0, 2.0, 3.0]) == pytest.approx((2 - 2.4843, 2 + 2.4843), abs=1e-3)
+    with pytest.raises(ValueError, match="2 to 10"):
+        student([1.0])

@@ -1,8 +1,8 @@
-"""What a user would bring: a tool, a reward function, and a plugin with a program."""
+"""What a user would bring: a tool, a reward function, and a plugin with two programs."""
 
 from scribe_core import hookimpl
 from scribe_core.builders import program
-from scribe_core.spans import span_calls
+from scribe_core.spans import span_calls, span_text
 from scribe_core.types import Finding, Subgoal
 
 
@@ -16,12 +16,19 @@ def said(completion: str, word: str) -> float:
     return sum(letter in completion for letter in word) / len(word)
 
 
-def asked_a_tool(subgoal: Subgoal) -> Finding:
+def asked_the_tool(subgoal: Subgoal) -> Finding:
     """Whether the span calls the tool with a letter."""
     good = [call for call in span_calls(subgoal) if call.name == "spell" and "letter" in call.arguments]
     return Finding(answer="pass" if good else "fail")
 
 
+def answered_plainly(subgoal: Subgoal) -> Finding:
+    """Whether the span is a word and nothing else."""
+    text = span_text(subgoal)
+    return Finding(answer="pass" if text.isalpha() else "fail", evidence=(text,) if text else ())
+
+
 @hookimpl
 def scribe_programs():
-    yield program(asked_a_tool)
+    yield program(asked_the_tool)
+    yield program(answered_plainly)

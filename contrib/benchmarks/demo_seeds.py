@@ -1,0 +1,102 @@
+"""Does SCRIBE earn its minutes? From one warm start per seed: SCRIBE, outcome-only GRPO, and more warm start.
+
+    python contrib/benchmarks/demo_seeds.py --seeds 0 1 2 --minutes 4.5
+
+Each arm gets as many minutes of training (evaluation apart) on the demo's recipes, and is judged by its accuracy on
+the same held-out tasks. The order of the arms changes from seed to seed, since a machine is not always as fast.
+Progress goes to standard error; the last line of standard output is one JSON object.
+"""
+
+import argparse
+import json
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from scribe_core.config import Config
+from scribe_core.intervals import bootstrap, student
+from scribe_core.training import train
+
+RECIPES = Path(__file__).resolve().parents[1] / "recipes"
+WARM, SCRIBE = RECIPES / "bfcl-warm-start.toml", RECIPES / "bfcl-scribe.toml"
+ARMS: Mapping[str, tuple[Path, tuple[str, ...]]] = {
+    "scribe": (SCRIBE, ()),
+    "outcome": (SCRIBE, ("scorer.aggregator.process=0.0", "scorer.aggregator.outcome=1.0")),
+    "warm_start": (WARM, ("training.steps=100000",)),
+}
+
+
+def main() -> None:
+    options = arguments()
+    results: list[dict[str, dict[str, float]]] = []
+    for number, seed in enumerate(options.seeds):
+        results.append(one_seed(seed, number, options))
+        print(json.dumps({"seed": seed, **summary(results)}), file=sys.stderr, flush=True)
+    figures = {"seeds": options.seeds, "minutes": options.minutes, "tasks": len(results[0]["before"])}
+    print(json.dumps({**figures, **summary(results)}))
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument(
+        "--minutes", type=float, default=4.5, help="training of each arm after the warm start"
+    )
+    parser.add_argument("--out", type=Path, default=Path("runs/demo-seeds"))
+    parser.add_argument("--set", action="append", default=[], dest="overrides", metavar="KEY=VALUE")
+    return parser.parse_args()
+
+
+def one_seed(seed: int, number: int, options: argparse.Namespace) -> dict[str, dict[str, float]]:
+    """Outcome of each held-out task, before and after each arm."""
+    folder = options.out / f"seed-{seed}"
+    shared = [*options.overrides, f"training.seed={seed}"]
+    checkpoint = train(Config.load([WARM], shared), folder / "before")
+    outcomes = {"before": held_out(folder / "before")}
+    names = list(ARMS)
+    for name in names[number % len(names) :] + names[: number % len(names)]:
+        recipe, overrides = ARMS[name]
+        chosen = [f"policy.model={checkpoint / 'policy'}", f"training.minutes={options.minutes}", *overrides]
+        # The warm start goes on with other tasks than those it has just seen.
+        seeded = [f"training.seed={seed + 1000}"]
+        finished = train(Config.load([recipe], [*shared, *chosen, *seeded]), folder / name)
+        outcomes[name] = held_out(folder / name)
+        shutil.rmtree(finished)
+        print(f"seed {seed} {name}: {fmean(outcomes[name].values()):.3f}", file=sys.stderr, flush=True)
+    shutil.rmtree(checkpoint)
+    return outcomes
+
+
+def held_out(run: Path) -> dict[str, float]:
+    """Task -> outcome of the run's last evaluation."""
+    lines = sorted((run / "evaluations").iterdir())[-1].read_text().splitlines()
+    trajectories = [json.loads(line)["trajectory"] for line in lines]
+    return {trajectory["task_id"]: trajectory["outcome"] for trajectory in trajectories}
+
+
+def summary(results: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, Any]:
+    """Accuracy of each arm, and SCRIBE's differences: by seed with a t interval, by task with a bootstrap one."""
+    accuracy = {arm: [fmean(result[arm].values()) for result in results] for arm in ("before", *ARMS)}
+    differences = {}
+    for other in ("before", "outcome", "warm_start"):
+        by_seed = [a - b for a, b in zip(accuracy["scribe"], accuracy[other], strict=True)]
+        by_task = [
+            fmean(result["scribe"][task] - result[other][task] for result in results)
+            for task in results[0]["before"]
+        ]
+        differences[f"scribe_minus_{other}"] = {
+            "mean": fmean(by_seed),
+            "by_seed": by_seed,
+            "t_interval": student(by_seed) if len(by_seed) > 1 else None,
+            "task_bootstrap": bootstrap(by_task),
+        }
+    return {"accuracy": accuracy, **differences}
+
+
+if __name__ == "__main__":
+    main()
