@@ -52,7 +52,7 @@ $(READY): Makefile requirements-dev.txt constraints.txt $(PROJECTS)
 		exit 1; }
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	@echo "installing into $(VENV) (the first time takes a minute or two) ..."
-	@$(PIP) install --constraint constraints.txt hatchling editables
-	@$(PIP) install --constraint constraints.txt --no-build-isolation --requirement requirements-dev.txt
-	@$(PIP) install --constraint constraints.txt --no-deps $(WITHOUT_DEPENDENCIES)
+	@$(PIP) install --constraint constraints.txt hatchling editables </dev/null
+	@$(PIP) install --constraint constraints.txt --no-build-isolation --requirement requirements-dev.txt </dev/null
+	@$(PIP) install --constraint constraints.txt --no-deps $(WITHOUT_DEPENDENCIES) </dev/null
 	@touch $@

@@ -11,8 +11,6 @@ HERE = Path(__file__).parent
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
 """One thread: another number of them adds up floats in another order."""
 
-TRAIN = ("train", "base.toml", "grpo.toml", "--run", "grpo")
-
 
 class Scribe:
     """Runs the command: scribe("train", "base.toml", cwd=..., kill=("module:function", calls), episodes=file)."""
@@ -32,6 +30,11 @@ class Scribe:
         self.zygote.stdin.flush()
         code = int(self.zygote.stdout.readline())
         return subprocess.CompletedProcess(arguments, code, out.read_text(), err.read_text())
+
+    def started(self, *arguments, cwd):
+        """The process of a command that is started as a user starts it."""
+        command = [sys.executable, "-m", "scribe_core.cli.main", *arguments]
+        return subprocess.Popen(command, cwd=cwd, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True)
 
     def close(self):
         self.zygote.stdin.close()
@@ -60,11 +63,17 @@ def warm(tmp_path_factory, scribe):
 
 
 @pytest.fixture(scope="session")
-def unkilled(tmp_path_factory, warm, scribe):
+def train():
+    """The command that goes on from the warm start."""
+    return "train", "base.toml", "grpo.toml", "--run", "grpo"
+
+
+@pytest.fixture(scope="session")
+def unkilled(tmp_path_factory, warm, scribe, train):
     """The same, with a finished run that was never interrupted."""
     folder = tmp_path_factory.mktemp("unkilled") / "workplace"
     shutil.copytree(warm, folder)
-    done = scribe(*TRAIN, cwd=folder)
+    done = scribe(*train, cwd=folder)
     assert done.returncode == 0, done.stderr
     return folder
 

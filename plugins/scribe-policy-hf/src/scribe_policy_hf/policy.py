@@ -80,7 +80,8 @@ class HFPolicy:
         return packing.logprobs(self._reference, rows, packed=self._packed, pad_id=self._pad_id)
 
     def save(self, folder: Path) -> None:
-        self.accelerator.unwrap_model(self.module).save_pretrained(folder)
+        with models.quietly():
+            self.accelerator.unwrap_model(self.module).save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
 
     def load(self, folder: Path) -> None:

@@ -10,6 +10,7 @@ from scribe_core.builders import program
 from scribe_core.builtin.situation import is_error
 from scribe_core.types import Finding, Subgoal, ToolCall
 from scribe_programs_calls.asked import Asked, beside_used, less_often_used, what_is_asked
+from scribe_programs_calls.crossings import incomplete_crossing
 from scribe_programs_calls.grounding import ungrounded
 from scribe_programs_calls.parallels import connectives, listed_beside_used, ordinals
 from scribe_programs_calls.reading import (
@@ -78,6 +79,8 @@ def left_out(asked: Asked, made: Sequence[ToolCall]) -> dict[str, str]:
         signs["times"] = f"{value[:60]!r} as often as it is named"
     if (word := listed_beside_used(asked, made)) is not None:
         signs["listed"] = f"{word[:60]!r} in one list with a used word"
+    if (name := incomplete_crossing(asked.text, made)) is not None:
+        signs["crossing"] = f"one pair of values for {name[:60]}"
     return signs
 
 
@@ -89,7 +92,7 @@ def few_doubtful_values(subgoal: Subgoal) -> Finding:
     unfounded = [leaf.place for leaf in ungrounded(subgoal)]
     doubts = unfounded + [reason for _, reason in misplaced(subgoal)][:1]
     if request(subgoal):
-        doubts += [mention.text for mention in _asked(subgoal).unused][:1]
+        doubts += list(left_out(_asked(subgoal), exchange_calls(subgoal)).values())[:1]
     return PASS if len(doubts) < 2 else failed(f"doubtful: {', '.join(doubts[:4])}")
 
 

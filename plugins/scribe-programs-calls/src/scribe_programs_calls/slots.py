@@ -7,6 +7,9 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from attrs import frozen
+
+from scribe_core.builders import program
+from scribe_core.types import Finding, Json, Subgoal, ToolSpec
 from scribe_programs_calls import dates, numbers
 from scribe_programs_calls.arguments import Node, as_float, as_text, description, leaves, properties
 from scribe_programs_calls.reading import (
@@ -20,9 +23,6 @@ from scribe_programs_calls.reading import (
     tools,
 )
 from scribe_programs_calls.words import content_words, fold, name_words, stem, word_set, words
-
-from scribe_core.builders import program
-from scribe_core.types import Finding, Json, Subgoal, ToolSpec
 
 _VAGUE = frozenset(
     map(stem, word_set("number value amount input parameter total count integer float default optional unit"))
@@ -47,7 +47,8 @@ def misplaced(subgoal: Subgoal) -> list[tuple[object, str]]:
     """Values in doubtful places, each with a reason."""
     text = request(subgoal)
     known = known_calls(calls(subgoal), tools(subgoal))
-    return [*_doubled(text, known), *_named_otherwise(text, known, subgoal)]
+    everything = known_calls(exchange_calls(subgoal), tools(subgoal))
+    return [*_doubled(text, known), *_shared(text, everything), *_named_otherwise(text, known, everything)]
 
 
 def _doubled(text: str, known: Sequence[tuple[ToolSpec, Json]]) -> Iterator[tuple[object, str]]:
@@ -63,6 +64,22 @@ def _doubled(text: str, known: Sequence[tuple[ToolSpec, Json]]) -> Iterator[tupl
                 if other is not None:
                     reason = f"{node.place} and {other.place} share what the request names once"
                     yield node.value, f"{call[0].name[:80]}: {reason}"
+
+
+def _shared(text: str, everything: Sequence[tuple[ToolSpec, Json]]) -> Iterator[tuple[object, str]]:
+    """Values given for different arguments of one tool in several calls, that the request names once.
+
+    Text may go on from call to call, as the end of one way is the start of the next.
+    """
+    said = f" {' '.join(words(text))} "
+    first: dict[tuple[str, str], tuple[str, int]] = {}
+    for index, (tool, arguments) in enumerate(everything):
+        for name, value in islice(arguments.items(), _MOST_COMPARED):
+            spoken = _spoken(value)
+            if spoken and said.count(spoken) == 1:
+                other, before = first.setdefault((tool.name, spoken), (str(name), index))
+                if other != str(name) and index > before + (1 if isinstance(value, str) else 0):
+                    yield value, f"{tool.name[:80]}: {other} and {name} share what the request names once"
 
 
 def _spoken(value: object) -> str:
@@ -90,11 +107,10 @@ class _Place:
 
 
 def _named_otherwise(
-    text: str, known: Sequence[tuple[ToolSpec, Json]], subgoal: Subgoal
+    text: str, known: Sequence[tuple[ToolSpec, Json]], everything: Sequence[tuple[ToolSpec, Json]]
 ) -> Iterator[tuple[object, str]]:
     """Numbers for arguments beside whose name the request has another number, which no call gives for it."""
     places = _places(text)
-    everything = known_calls(exchange_calls(subgoal), tools(subgoal))
     for tool, arguments in known:
         cues = _cues(tool)
         for name, value in islice(arguments.items(), 100):
