@@ -27,11 +27,9 @@ def main(overrides: Sequence[str]) -> None:
     begun = time.monotonic()
     console.rule("1 of 2: warm start on demonstrations")
     config = Config.load([RECIPES / "bfcl-warm-start.toml"], overrides)
-    checkpoint = train(config, WARM_START, resume=WARM_START.exists())
+    train(config, WARM_START, resume=WARM_START.exists())
     console.rule("2 of 2: GRPO with SCRIBE rewards")
-    config = Config.load(
-        [RECIPES / "bfcl-scribe.toml"], [*overrides, f"policy.model={checkpoint / 'policy'}"]
-    )
+    config = Config.load([RECIPES / "bfcl-scribe.toml"], [*overrides, f"policy.model={WARM_START}"])
     train(config, SCRIBE, resume=SCRIBE.exists())
     console.rule("held-out tasks, before and after GRPO")
     before, after = read_run(WARM_START), read_run(SCRIBE)

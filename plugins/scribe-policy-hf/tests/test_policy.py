@@ -130,7 +130,7 @@ def test_the_reference_stays_where_the_run_began(folder: Path, lora: Lora | None
 
 @pytest.mark.parametrize(
     ("model", "fragment"),
-    [("./nowhere", "not a folder with a config.json"), ("no-such-org/no-such-model", "choices")],
+    [("./nowhere", "neither a folder with a config.json"), ("no-such-org/no-such-model", "choices")],
 )
 def test_a_model_that_is_not_there_is_a_config_error(model: str, fragment: str) -> None:
     with pytest.raises(ConfigError, match=fragment):
@@ -143,3 +143,12 @@ def test_a_checkpoint_cut_short_is_a_config_error(folder: Path, tmp_path: Path) 
     weights.write_bytes(weights.read_bytes()[:100])
     with pytest.raises(ConfigError, match="cannot be loaded"):
         HF(model=str(broken)).build()
+
+
+def test_a_run_stands_for_its_last_checkpoint(folder: Path, tmp_path: Path) -> None:
+    for step in (5, 10):
+        tiny_model(tmp_path / "checkpoints" / f"step-{step:06d}" / "policy", seed=step)
+    expected = HF(model=str(tmp_path / "checkpoints" / "step-000010" / "policy"), dtype="float32").build()
+    assert torch.equal(
+        HF(model=str(tmp_path), dtype="float32").build().logprobs(ROWS), expected.logprobs(ROWS)
+    )

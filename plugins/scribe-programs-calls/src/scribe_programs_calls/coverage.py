@@ -33,13 +33,13 @@ from scribe_programs_calls.slots import misplaced
 
 @program
 def request_values_used(subgoal: Subgoal) -> Finding:
-    """Is there no sign that something the request asks for is left out?"""
+    """Whether there is no sign that something the request asks for is left out."""
     return _at_most(subgoal, 0)
 
 
 @program
 def all_requested_calls_made(subgoal: Subgoal) -> Finding:
-    """Does each of several things that the request plainly lists have its call?"""
+    """Whether each of several things that the request plainly lists has its call."""
     made, text = exchange_calls(subgoal), request(subgoal)
     if not calls(subgoal) or not text:
         return NOT_APPLICABLE
@@ -53,7 +53,7 @@ def all_requested_calls_made(subgoal: Subgoal) -> Finding:
 
 @program
 def request_largely_covered(subgoal: Subgoal) -> Finding:
-    """Are there fewer than three independent signs that parts of the request are left out?"""
+    """Whether there are fewer than three signs that parts of the request are left out."""
     return _at_most(subgoal, 2)
 
 
@@ -86,7 +86,7 @@ def left_out(asked: Asked, made: Sequence[ToolCall]) -> dict[str, str]:
 
 @program
 def few_doubtful_values(subgoal: Subgoal) -> Finding:
-    """Is at most one thing about the values doubtful: a source, a place, or a value left out?"""
+    """Whether at most one thing about the values is doubtful: a source, a place, a value left out."""
     if not known_calls(calls(subgoal), tools(subgoal)):
         return NOT_APPLICABLE
     unfounded = [leaf.place for leaf in ungrounded(subgoal)]
@@ -98,7 +98,7 @@ def few_doubtful_values(subgoal: Subgoal) -> Finding:
 
 @program
 def no_repeated_call(subgoal: Subgoal) -> Finding:
-    """Are no two calls of one message the same?"""
+    """Whether no two calls of one message are the same."""
     for message in own(subgoal):
         seen: set[str] = set()
         for call in message.tool_calls[:MOST_CALLS]:
@@ -110,7 +110,7 @@ def no_repeated_call(subgoal: Subgoal) -> Finding:
 
 @program
 def no_answered_call_again(subgoal: Subgoal) -> Finding:
-    """Is no call made again that a tool has already answered?"""
+    """Whether no call is made again that a tool has already answered."""
     if not calls(subgoal) or not results(subgoal):
         return NOT_APPLICABLE
     again = next((call.name for call, result in repetitions(subgoal) if not is_error(result)), None)

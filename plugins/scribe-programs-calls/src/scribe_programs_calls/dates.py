@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 
 from attrs import frozen
+
 from scribe_programs_calls.words import fold
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from itertools import combinations
 from typing import Literal
 
+from scribe_core.builders import program
+from scribe_core.types import Finding, Json, Subgoal
 from scribe_programs_calls import dates, numbers
 from scribe_programs_calls.arguments import Node, allowed, as_float, as_text, description, leaves
 from scribe_programs_calls.reading import (
@@ -27,9 +29,6 @@ from scribe_programs_calls.source import (
 )
 from scribe_programs_calls.words import compact, content_words, fold, is_latin, words
 
-from scribe_core.builders import program
-from scribe_core.types import Finding, Json, Subgoal
-
 Support = Literal["stated", "given", "derived", "nowhere", "unknown"]
 """`given` by the schema; `derived` where only the date of today or arithmetic says; `unknown` across scripts."""
 
@@ -42,7 +41,7 @@ _ENOUGH, _ENOUGH_OF_PROSE, _PROSE = 0.5, 0.3, 8
 
 @program
 def values_grounded(subgoal: Subgoal) -> Finding:
-    """Does every value of the calls come from the request, an earlier result, or the tool's own description?"""
+    """Whether every value comes from the request, an earlier result, or the tool's own description."""
     if not known_calls(calls(subgoal), tools(subgoal)):
         return NOT_APPLICABLE
     found = ungrounded(subgoal)

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 
 from attrs import frozen
+
 from scribe_programs_calls.words import fold
 
 MOST = 400

@@ -6,7 +6,7 @@ Positions are those of whole messages: a span that touches a message covers it.
 import json
 from collections.abc import Iterator, Mapping, Sequence
 
-from scribe_core.spans import canonical_json, message_text
+from scribe_core.spans import canonical_json, span_text
 from scribe_core.types import Finding, Json, Message, Subgoal, ToolCall, ToolSpec
 
 MOST_TEXT = 60_000
@@ -156,11 +156,10 @@ def undecided(reason: str) -> Finding:
 
 def _quote(subgoal: Subgoal, value: object) -> str | None:
     """The value as the span writes it, in one of the usual ways to write it."""
-    texts = [message_text(message)[:MOST_TEXT] for message in own(subgoal)]
-    for written in _writings(value):
-        if 0 < len(written) <= 200 and any(written in text for text in texts):
-            return written
-    return None
+    text = span_text(subgoal)[: 4 * MOST_TEXT]
+    return next(
+        (written for written in _writings(value) if 0 < len(written) <= 200 and written in text), None
+    )
 
 
 def _writings(value: object) -> list[str]:

@@ -36,7 +36,7 @@ _STOPS_LEFT, _STOPS_RIGHT = (
 
 @program
 def values_in_their_places(subgoal: Subgoal) -> Finding:
-    """Is each value given for the argument that the request names it for, and for no second one?"""
+    """Whether each value is given for the argument that the request names it for, and no other."""
     if not known_calls(calls(subgoal), tools(subgoal)):
         return NOT_APPLICABLE
     wrong = misplaced(subgoal)

@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from functools import lru_cache
 
 from attrs import frozen
+
 from scribe_programs_calls import dates, gazetteer, numbers
 from scribe_programs_calls.words import compact, content_words, fold, is_latin, stem, words
 

@@ -29,7 +29,7 @@ _MARKS = re.compile(
 
 @program
 def call_parses(subgoal: Subgoal) -> Finding:
-    """Is every call well formed, without text that tries to be a call and is none?"""
+    """Whether every call is well formed, with no text that tries to be a call and is none."""
     for call in calls(subgoal):
         if not isinstance(call.arguments, Mapping):
             return failed(f"the arguments of {call.name[:80]} are no JSON object", subgoal, call.arguments)
@@ -52,7 +52,7 @@ def _leftover(message: Message, subgoal: Subgoal) -> str | None:
 
 @program
 def tool_exists(subgoal: Subgoal) -> Finding:
-    """Is every called tool among those offered?"""
+    """Whether every called tool is among those offered."""
     offered, made = tools(subgoal), calls(subgoal)
     if not made:
         return NOT_APPLICABLE
@@ -62,7 +62,7 @@ def tool_exists(subgoal: Subgoal) -> Finding:
 
 @program
 def required_arguments_given(subgoal: Subgoal) -> Finding:
-    """Does every call give all arguments that are required, also inside objects?"""
+    """Whether every call gives all arguments that are required, also inside objects."""
     known = known_calls(calls(subgoal), tools(subgoal))
     for tool, arguments in known:
         for node in _objects(tool, arguments):
@@ -73,7 +73,7 @@ def required_arguments_given(subgoal: Subgoal) -> Finding:
 
 @program
 def no_invented_arguments(subgoal: Subgoal) -> Finding:
-    """Are all arguments declared by the tool?"""
+    """Whether all arguments are declared by the tool."""
     known = known_calls(calls(subgoal), tools(subgoal))
     for tool, arguments in known:
         for node in _objects(tool, arguments):
@@ -97,7 +97,7 @@ def _undeclared(node: Node) -> str | None:
 
 @program
 def argument_types_match(subgoal: Subgoal) -> Finding:
-    """Has every argument the type that the tool declares, also inside lists and objects?"""
+    """Whether every argument has the type that the tool declares, also inside lists and objects."""
     known = known_calls(calls(subgoal), tools(subgoal))
     for tool, arguments in known:
         for node in nodes(arguments, tool.parameters)[1:]:
@@ -109,7 +109,7 @@ def argument_types_match(subgoal: Subgoal) -> Finding:
 
 @program
 def enum_values_match(subgoal: Subgoal) -> Finding:
-    """Is every argument with listed values one of them?"""
+    """Whether every argument with listed values is one of them."""
     known = known_calls(calls(subgoal), tools(subgoal))
     listed = [
         (tool, node)

@@ -43,7 +43,7 @@ _GENERIC = frozenset(
 
 @program
 def called_tools_relate(subgoal: Subgoal) -> Finding:
-    """Has every called tool anything to do with the request?"""
+    """Whether every called tool has a word in common with the request."""
     offered, text = tools(subgoal), request(subgoal)
     called = [offered[call.name] for call in calls(subgoal) if call.name in offered]
     if not called or results(subgoal) or not is_latin(text):
@@ -58,7 +58,7 @@ def called_tools_relate(subgoal: Subgoal) -> Finding:
 
 @program
 def asked_tools_called(subgoal: Subgoal) -> Finding:
-    """Was each offered tool called that the request plainly asks for, rather than another?"""
+    """Whether each offered tool was called that the request plainly asks for, rather than another."""
     made = exchange_calls(subgoal)
     if not calls(subgoal) or len(subgoal.trajectory.tools) < 2:
         return NOT_APPLICABLE
@@ -68,7 +68,7 @@ def asked_tools_called(subgoal: Subgoal) -> Finding:
 
 @program
 def every_call_adds(subgoal: Subgoal) -> Finding:
-    """Where different tools were called, does each bring in words or values of the request that the others do not?"""
+    """Whether each of several called tools brings in something of the request that the others do not."""
     made, offered = exchange_calls(subgoal), tools(subgoal)
     names = list(dict.fromkeys(call.name for call in made if call.name in offered))
     if not calls(subgoal) or len(names) < 2 or results(subgoal):
@@ -91,7 +91,7 @@ def _own_words(name: str, names: Iterable[str], offered: Mapping[str, ToolSpec])
 
 @program
 def no_call_owed(subgoal: Subgoal) -> Finding:
-    """Where no call was made, is there no tool that plainly does what is asked?"""
+    """Whether, where no call was made, no tool plainly does what is asked."""
     if not _stays_silent(subgoal):
         return NOT_APPLICABLE
     if exchange_calls(subgoal):
@@ -107,7 +107,7 @@ def no_call_owed(subgoal: Subgoal) -> Finding:
 
 @program
 def no_call_missed(subgoal: Subgoal) -> Finding:
-    """Where no call was made, is there no tool that may do what is asked?"""
+    """Whether, where no call was made, no tool may do what is asked."""
     text = request(subgoal)
     if not _stays_silent(subgoal) or not is_latin(text):
         return NOT_APPLICABLE

@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from scribe_core.intervals import wilson
-from scribe_report.comparing import Comparison, SkillChange, interval, per_task
+from scribe_core.evaluation import outcome_interval
+from scribe_report.comparing import Comparison, SkillChange, per_task
 from scribe_report.drawing import (
     AFTER,
     BEFORE,
@@ -43,7 +43,8 @@ def held_out(snapshots: Sequence[Snapshot]) -> Figure | None:
     figure = Figure(figsize=(WIDTH, 0.7 + 0.36 * len(rows)))
     axes = figure.subplots()
     for row, (_, outcomes) in enumerate(rows):
-        mean, (low, high) = fmean(outcomes), _interval(outcomes)
+        mean = fmean(outcomes)
+        low, high = outcome_interval(outcomes) or (mean, mean)
         shade = AFTER if row == len(rows) - 1 else BEFORE
         axes.plot([low, high], [row, row], color=shade, linewidth=5, alpha=0.35, solid_capstyle="round")
         axes.plot(mean, row, "o", color=shade, markersize=8)
@@ -53,12 +54,6 @@ def held_out(snapshots: Sequence[Snapshot]) -> Figure | None:
     axes.set_xticks([0, 0.2, 0.4, 0.6, 0.8, 1.0])
     axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
     return figure
-
-
-def _interval(outcomes: Sequence[float]) -> tuple[float, float]:
-    if set(outcomes) <= {0.0, 1.0}:
-        return wilson(int(sum(outcomes)), len(outcomes))
-    return interval(outcomes)
 
 
 def skills(comparison: Comparison, between: Sequence[dict[str, float]]) -> Figure | None:

@@ -80,16 +80,13 @@ def per_task(rows: Sequence[Scored], value: Callable[[Scored], float | None]) ->
     return {task: fmean(numbers) for task, numbers in known.items()}
 
 
-def interval(values: Sequence[float]) -> tuple[float, float]:
-    """A bootstrap interval of the mean, with fewer draws where there are very many values."""
-    return bootstrap(values, draws=max(200, min(10_000, 20_000_000 // len(values))))
-
-
 def _change(before: Mapping[str, float], after: Mapping[str, float]) -> Change | None:
     shared = [task for task in before if task in after]
     if not shared:
         return None
-    low, high = interval([after[task] - before[task] for task in shared])
+    # Very many tasks need fewer draws for the same precision, and take longer.
+    draws = max(200, min(10_000, 20_000_000 // len(shared)))
+    low, high = bootstrap([after[task] - before[task] for task in shared], draws=draws)
     return Change(
         tasks=len(shared),
         before=fmean(before[task] for task in shared),

@@ -31,9 +31,10 @@ def pairs(before: Sequence[Scored], after: Sequence[Scored], comparison: Compari
 
 def alone(scored: Sequence[Scored]) -> str:
     """Some that succeeded and some that did not, where there is nothing to compare with."""
-    ordered = sorted(scored, key=lambda row: (_length(row), row.trajectory.id))
+    played = [row for row in scored if row.trajectory.status != "error"]
+    ordered = sorted(played, key=lambda row: (_length(row), row.trajectory.id))
     right = [row for row in ordered if (row.trajectory.outcome or 0) >= 0.5][:ALONE]
-    wrong = [row for row in ordered if row not in right and (row.trajectory.outcome or 0) < 0.5][:ALONE]
+    wrong = [row for row in ordered if (row.trajectory.outcome or 0) < 0.5][:ALONE]
     cards = [f"{_request(row)}<div class='columns'>{_column('', row)}</div>" for row in right + wrong]
     return "\n".join(f"<article>{card}</article>" for card in cards)
 

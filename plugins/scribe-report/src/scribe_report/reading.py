@@ -10,6 +10,7 @@ from typing import Any
 from attrs import frozen
 
 from scribe_core.errors import DataError
+from scribe_core.records import read_json
 from scribe_core.runs import MANIFEST
 from scribe_core.scorer import restore
 from scribe_core.strict_json import lines, strict_json
@@ -80,12 +81,9 @@ def read_run(path: Path, name: str | None = None) -> Run:
 
 
 def _manifest(path: Path) -> Json:
-    try:
-        manifest = strict_json(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"{path}: not readable ({error}); a run's folder has one, as `scribe train` writes it"
-        ) from error
+    if not path.is_file():
+        raise DataError(f"{path}: there is none; a run's folder has one, as `scribe train` writes it")
+    manifest = read_json(path)
     _expect(isinstance(manifest, dict), str(path), "an object", manifest)
     for key in ("config", "versions"):
         _expect(isinstance(manifest.get(key, {}), dict), f"{path}: {key}", "an object", manifest.get(key))
