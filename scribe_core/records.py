@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from scribe_core.errors import DataError
-from scribe_core.strict_json import MAX_LINE_BYTES, lines, strict_json
+from scribe_core.strict_json import MAX_DEPTH, MAX_LINE_BYTES, lines, strict_json
+
+MAX_LOG_DEPTH = MAX_DEPTH + 20
+"""A log's line holds what came from outside, which may be MAX_DEPTH deep, a few levels further down."""
 
 
 def read_json(path: Path) -> Any:
@@ -29,7 +32,7 @@ def read_jsonl(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             if line is None:
                 raise DataError(f"{where}: longer than {MAX_LINE_BYTES} bytes")
             try:
-                record = strict_json(line.decode())
+                record = strict_json(line.decode(), MAX_LOG_DEPTH)
             except ValueError as error:
                 raise DataError(f"{where}: not a JSON line ({error})") from error
             if not isinstance(record, dict):

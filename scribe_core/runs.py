@@ -23,8 +23,7 @@ from typing import IO, Any
 from attrs import frozen
 
 from scribe_core.errors import ConfigError, DataError
-from scribe_core.records import drop_partial_line, dumps, read_jsonl, replace, write_json
-from scribe_core.records import read_json as read_json
+from scribe_core.records import drop_partial_line, dumps, read_json, read_jsonl, replace, write_json
 from scribe_core.scorer import restore, score_record
 from scribe_core.trajectories import dump_trajectory, parse_trajectory
 from scribe_core.types import Scored, Trajectory

@@ -9,7 +9,7 @@ MAX_LINE_BYTES = 64 * 1024 * 1024
 MAX_DEPTH = 100
 
 
-def strict_json(text: str) -> Any:
+def strict_json(text: str, max_depth: int = MAX_DEPTH) -> Any:
     """JSON to values. Raises ValueError for NaN, Infinity, repeated keys, half characters, deep nesting."""
     try:
         value: Any = json.loads(
@@ -21,8 +21,8 @@ def strict_json(text: str) -> Any:
         raise ValueError("nested too deeply") from None
     except UnicodeEncodeError:
         raise ValueError("it holds half a surrogate pair; write the character itself") from None
-    if _deeper_than(MAX_DEPTH, value):
-        raise ValueError(f"nested more than {MAX_DEPTH} levels deep")
+    if _deeper_than(max_depth, value):
+        raise ValueError(f"nested more than {max_depth} levels deep")
     return value
 
 

@@ -17,12 +17,13 @@ from attrs import define, field, frozen
 
 from scribe_core.config import Config
 from scribe_core.errors import ConfigError, RunError
-from scribe_core.evaluation import evaluate, mean, skill_scores, unscored
+from scribe_core.evaluation import evaluate, held_out, mean, skill_scores, unscored
 from scribe_core.protocols import Environment, Optimizer, Tool, Tracker, TrainablePolicy
 from scribe_core.records import read_jsonl
 from scribe_core.rollout import Episode, episodes, rollout
 from scribe_core.runs import RunFolder, make_manifest
 from scribe_core.scorer import Scorer
+from scribe_core.settings import TrainingSettings
 from scribe_core.tools import by_name
 from scribe_core.types import Group, Scored, Task, Trajectory
 
@@ -33,6 +34,7 @@ class Parts:
 
     policy: TrainablePolicy
     environment: Environment
+    tasks: Sequence[Task]
     scorer: Scorer
     optimizer: Optimizer
     tools: Mapping[str, Tool]
@@ -42,10 +44,13 @@ class Parts:
     def build(cls, config: Config) -> "Parts":
         """Builds cheap parts first, so that a wrong config fails before any weight loads."""
         policy, environment, optimizer = config.require("policy", "environment", "optimizer")
+        world, learner = environment.build(), optimizer.build()
+        held_out(world, config.evaluation)
         return cls(
-            environment=environment.build(),
+            environment=world,
+            tasks=training_tasks(world, learner, config.training),
             scorer=config.scorer.build(),
-            optimizer=optimizer.build(),
+            optimizer=learner,
             tools=by_name(builder.build() for builder in config.tools.values()),
             trackers=[tracker.build() for tracker in config.trackers],
             policy=policy.build(),
@@ -73,34 +78,36 @@ class _Training:
     config: Config
     parts: Parts
     folder: RunFolder
-    tasks: Sequence[Task] = ()
     trained: float = 0.0
+    evaluated: set[int] = field(factory=set)
     replayed: dict[int, dict[str, Trajectory]] = field(factory=dict)
     scores: dict[str, Scored] = field(factory=dict)
 
     def run(self) -> Path:
         settings = self.config.training
-        self.tasks = self._training_tasks()
         first = self._restore()
         self._log("run_started", first)
-        step = evaluated = first
+        step = first
+        if self._evaluation_is_due(step):
+            self._evaluate(step)
         while step < settings.steps and not self._out_of_time():
             step += 1
             self._step(step)
             if step % settings.checkpoint_every == 0:
                 self._checkpoint(step)
-            if self.config.evaluation.every and step % self.config.evaluation.every == 0:
+            if self._evaluation_is_due(step):
                 self._evaluate(step)
-                evaluated = step
         last = self._checkpoint(step)
-        if evaluated != step:
+        if step not in self.evaluated:
             self._evaluate(step)
         self._log("run_finished", step, checkpoint=str(last))
         return last
 
     def _step(self, step: int) -> None:
         begun = time.monotonic()
-        tasks = step_tasks(self.tasks, step, self.config.training.tasks_per_step, self.config.training.seed)
+        tasks = step_tasks(
+            self.parts.tasks, step, self.config.training.tasks_per_step, self.config.training.seed
+        )
         seconds: dict[str, float] = {}
         if self.parts.optimizer.learns_from == "demonstrations":
             groups: list[Group] = [[unscored(demonstration(task, self.parts.environment))] for task in tasks]
@@ -152,16 +159,6 @@ class _Training:
         known = {**{trajectory.id: trajectory for trajectory in played}, **finished}
         return [known[episode.id] for episode in planned]
 
-    def _training_tasks(self) -> Sequence[Task]:
-        tasks = self.parts.environment.tasks("train")
-        if self.parts.optimizer.learns_from == "demonstrations":
-            tasks = [task for task in tasks if task.demonstration]
-        if not tasks:
-            raise ConfigError(
-                "environment: the split 'train' has no tasks that this optimizer can learn from"
-            )
-        return tasks[: self.config.training.limit]
-
     def _restore(self) -> int:
         """Loads the last checkpoint and reads what was played since; returns the steps done."""
         step = 0
@@ -170,18 +167,24 @@ class _Training:
             self.parts.policy.load(checkpoint.path / "policy")
             self.parts.optimizer.load(checkpoint.path / "optimizer")
             self.parts.policy.version = checkpoint.policy_version
-            self.trained = self._seconds_until(step)
+            self._recall(step)
         self.replayed, self.scores = self.folder.replay(after=step)
         return step
 
-    def _seconds_until(self, last: int) -> float:
-        """What the steps up to this one took, from the log; a step that was replayed counts once."""
+    def _recall(self, last: int) -> None:
+        """From the log: what the steps up to this one took (a replayed one counts once), and which were evaluated."""
         taken: dict[int, float] = {}
         for _, event in read_jsonl(self.folder.path / "events.jsonl"):
             match event:
                 case {"event": "step", "step": int(step), "seconds": dict(seconds)} if step <= last:
                     taken[step] = sum(value for value in seconds.values() if isinstance(value, float))
-        return sum(taken.values())
+                case {"event": "evaluation", "step": int(step)} if step <= last:
+                    self.evaluated.add(step)
+        self.trained = sum(taken.values())
+
+    def _evaluation_is_due(self, step: int) -> bool:
+        every = self.config.evaluation.every
+        return step > 0 and every > 0 and step % every == 0 and step not in self.evaluated
 
     def _evaluate(self, step: int) -> None:
         started = time.monotonic()
@@ -196,6 +199,7 @@ class _Training:
         )
         self.folder.write_evaluation(f"step-{step:06d}-{result.split}", result.scored)
         self._log("evaluation", step, **result.summary(), seconds={"evaluation": time.monotonic() - started})
+        self.evaluated.add(step)
 
     def _checkpoint(self, step: int) -> Path:
         started = time.monotonic()
@@ -226,13 +230,27 @@ def _summary(groups: Sequence[Group]) -> dict[str, Any]:
     }
 
 
-def step_tasks(tasks: Sequence[Task], step: int, count: int, seed: int) -> list[Task]:
-    """The tasks of a step (counted from 1), all different: a new shuffle each time the tasks have been used.
+def training_tasks(
+    environment: Environment, optimizer: Optimizer, settings: TrainingSettings
+) -> Sequence[Task]:
+    """What the optimizer learns from. Raises ConfigError where a step takes more tasks than there are."""
+    demonstrations = optimizer.learns_from == "demonstrations"
+    tasks = [task for task in environment.tasks("train") if task.demonstration or not demonstrations]
+    tasks = tasks[: settings.limit]
+    if not tasks:
+        needed = "tasks with demonstrations" if demonstrations else "tasks"
+        raise ConfigError(
+            f"environment: the split 'train' has no {needed}; choose another environment or optimizer"
+        )
+    if len(tasks) < settings.tasks_per_step:
+        raise ConfigError(
+            f"training.tasks_per_step: {settings.tasks_per_step} is more than the {len(tasks)} training tasks"
+        )
+    return tasks
 
-    Raises ConfigError where there are fewer tasks than a step takes.
-    """
-    if len(tasks) < count:
-        raise ConfigError(f"training.tasks_per_step: {count} is more than the {len(tasks)} training tasks")
+
+def step_tasks(tasks: Sequence[Task], step: int, count: int, seed: int) -> list[Task]:
+    """The tasks of a step (counted from 1), all different: a new shuffle each time the tasks have been used."""
     epoch, slot = divmod(step - 1, len(tasks) // count)
     order = random.Random(f"{seed}/{epoch}").sample(range(len(tasks)), len(tasks))  # noqa: S311
     return [tasks[i] for i in order[slot * count : (slot + 1) * count]]

@@ -10,9 +10,7 @@ from scribe_core.errors import ConfigError
 
 RUNS = Path("runs")
 
-configs_argument = click.argument(
-    "configs", nargs=-1, required=True, metavar="CONFIG...", type=click.Path(path_type=Path)
-)
+configs_argument = click.argument("configs", nargs=-1, required=True, metavar="CONFIG...", type=Path)
 set_option = click.option(
     "--set",
     "overrides",

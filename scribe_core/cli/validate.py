@@ -79,16 +79,17 @@ def _checked_library(config: "Config") -> "Library":
 
 
 def _training(config: "Config", environment: "Environment") -> dict[str, Any]:
-    (optimizer,) = config.require("optimizer")
-    demonstrations = optimizer.build().learns_from == "demonstrations"
-    tasks = [task for task in environment.tasks("train") if task.demonstration or not demonstrations]
-    if not tasks:
-        needed = "tasks with demonstrations" if demonstrations else "tasks"
-        raise ConfigError(
-            f"environment: the split 'train' has no {needed}, from which {optimizer.name} learns"
-        )
+    from scribe_core.training import training_tasks
+
+    (builder,) = config.require("optimizer")
+    optimizer = builder.build()
+    tasks = training_tasks(environment, optimizer, config.training)
     settings = config.training
-    per_step = 0 if demonstrations else settings.tasks_per_step * config.rollout.group_size
+    per_step = (
+        0
+        if optimizer.learns_from == "demonstrations"
+        else settings.tasks_per_step * config.rollout.group_size
+    )
     return {
         "training_tasks": len(tasks),
         "steps": settings.steps,
@@ -98,10 +99,10 @@ def _training(config: "Config", environment: "Environment") -> dict[str, Any]:
 
 
 def _evaluation(config: "Config", environment: "Environment") -> dict[str, Any]:
+    from scribe_core.evaluation import held_out
+
     settings = config.evaluation
-    tasks = len(environment.tasks(settings.split)[: settings.limit])
-    if not tasks:
-        raise ConfigError(f"evaluation.split: {settings.split!r} has no tasks")
+    tasks = len(held_out(environment, settings))
     times = config.training.steps // settings.every if config.optimizer and settings.every else 1
     return {
         "evaluation_tasks": tasks,

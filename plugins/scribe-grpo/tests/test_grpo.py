@@ -167,7 +167,7 @@ def test_several_epochs_clip(policy) -> None:
 def test_sft_learns_a_demonstration(policy) -> None:
     optimizer = SFT(learning_rate=1e-2).build()
     before = chance(policy, "yes")
-    losses = [optimizer.step(policy, [rollouts(policy, [("yes", None)])])["loss"] for _ in range(8)]
+    losses = [optimizer.step(policy, [rollouts(policy, [("yes", None)])])["loss"] for _ in range(20)]
     assert losses[-1] < losses[0] / 2
     assert chance(policy, "yes") > before
 

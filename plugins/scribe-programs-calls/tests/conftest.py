@@ -1,6 +1,10 @@
-"""A way to write a conversation in one line, and every program by name."""
+"""Conversations in one line, and every program by name.
 
-from collections.abc import Callable
+A turn is a str (the policy says it), a list of (name, arguments) (the policy calls), or a dict with the key
+"result" or "user" (a tool or the user says it).
+"""
+
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -43,8 +47,6 @@ TOOLS = (
     ),
 )
 
-Judge = Callable[..., str]
-
 
 @pytest.fixture(scope="session")
 def programs() -> dict[str, Program]:
@@ -52,36 +54,50 @@ def programs() -> dict[str, Program]:
 
 
 @pytest.fixture
-def answer(programs: dict[str, Program]) -> Judge:
-    """`answer(program, request, *turns, tools=...)`: its answer about what follows the request."""
+def subgoal() -> Callable[..., Subgoal]:
+    """`subgoal(request, *turns, tools=...)`: the policy's last message and what answers it, or with `whole` all."""
+    return _subgoal
 
-    def ask(program: str, request: str | list[Message], *turns: Message, tools: Any = TOOLS) -> str:
-        return programs[program](conversation(request, *turns, tools=tools)).answer
+
+@pytest.fixture
+def answer(programs: dict[str, Program]) -> Callable[..., str]:
+    """`answer(program, request, *turns, tools=...)`: what the program answers."""
+
+    def ask(program: str, request: Any, *turns: Any, **options: Any) -> str:
+        return programs[program](_subgoal(request, *turns, **options)).answer
 
     return ask
 
 
-def conversation(
-    request: str | list[Message], *turns: Message, tools: Any = TOOLS, last: bool = True, **fields: Any
-) -> Subgoal:
-    """A trajectory, and as subgoal its last assistant message with what answers it, or all after the request."""
-    opening = [Message(role="user", content=request)] if isinstance(request, str) else request
-    messages = (*opening, *turns)
+@pytest.fixture
+def tool() -> Callable[..., ToolSpec]:
+    """`tool(name, required, **properties)`: a tool spec."""
+
+    def make(name: str, required: Sequence[str], description: str = "", **properties: Any) -> ToolSpec:
+        parameters = {"type": "object", "properties": properties, "required": list(required)}
+        return ToolSpec(name=name, description=description, parameters=parameters)
+
+    return make
+
+
+def _subgoal(request: str, *turns: Any, tools: Any = TOOLS, whole: bool = False, **fields: Any) -> Subgoal:
+    messages = (Message(role="user", content=request), *map(_message, turns))
     acts = [index for index, message in enumerate(messages) if message.role == "assistant"]
-    start = (acts[-1] if last else acts[0]) if acts else len(messages)
+    start = (acts[0] if whole else acts[-1]) if acts else len(messages)
     trajectory = Trajectory(id="t", messages=messages, tools=tuple(tools), **fields)
     return Subgoal(trajectory=trajectory, span=Span((start, 0), (len(messages), 0)))
 
 
-def calling(*calls: tuple[str, Any], content: str = "") -> Message:
-    """An assistant message with calls, each a name and its arguments."""
-    made = tuple(ToolCall(name=name, arguments=given, id=f"c{i}") for i, (name, given) in enumerate(calls))
-    return Message(role="assistant", content=content, tool_calls=made)
-
-
-def saying(content: str) -> Message:
-    return Message(role="assistant", content=content)
-
-
-def result(content: str, of: str = "c0", **extra: Any) -> Message:
-    return Message(role="tool", content=content, tool_call_id=of, extra=extra)
+def _message(turn: Any) -> Message:
+    if isinstance(turn, Message):
+        return turn
+    if isinstance(turn, str):
+        return Message(role="assistant", content=turn)
+    if isinstance(turn, list):
+        calls = tuple(
+            ToolCall(name=name, arguments=given, id=f"c{i}") for i, (name, given) in enumerate(turn)
+        )
+        return Message(role="assistant", tool_calls=calls)
+    if "user" in turn:
+        return Message(role="user", content=turn["user"])
+    return Message(role="tool", content=turn["result"], tool_call_id=turn.get("of", "c0"))

@@ -18,6 +18,7 @@ from scribe_programs_calls.reading import (
     known_text,
     own_text,
     repetitions,
+    request,
     results,
 )
 from scribe_programs_calls.source import Source, has_word, read_source, states_number
@@ -139,7 +140,8 @@ def failure_addressed(subgoal: Subgoal) -> Finding:
 def decline_says_so(subgoal: Subgoal) -> Finding:
     """Whether text in place of a call says what cannot be done, or asks for what is missing."""
     text = fold(own_text(subgoal))
-    if exchange_calls(subgoal) or not subgoal.trajectory.tools or not is_latin(text):
+    asked = len(content_words(request(subgoal))) > 1
+    if exchange_calls(subgoal) or not subgoal.trajectory.tools or not asked or not is_latin(text):
         return NOT_APPLICABLE
     if _LIMITS.search(text) or _ASKS.search(text):
         return PASS

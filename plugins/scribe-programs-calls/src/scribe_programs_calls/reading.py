@@ -155,8 +155,11 @@ def undecided(reason: str) -> Finding:
 
 
 def _quote(subgoal: Subgoal, value: object) -> str | None:
-    """The value as the span writes it, in one of the usual ways to write it."""
-    text = span_text(subgoal)[: 4 * MOST_TEXT]
+    """The value as the span writes it, in one of the usual ways to write it; None where it is not writable."""
+    try:
+        text = span_text(subgoal)[: 4 * MOST_TEXT]
+    except (TypeError, ValueError, RecursionError):
+        return None
     return next(
         (written for written in _writings(value) if 0 < len(written) <= 200 and written in text), None
     )

@@ -48,7 +48,11 @@ def misplaced(subgoal: Subgoal) -> list[tuple[object, str]]:
     text = request(subgoal)
     known = known_calls(calls(subgoal), tools(subgoal))
     everything = known_calls(exchange_calls(subgoal), tools(subgoal))
-    return [*_doubled(text, known), *_shared(text, everything), *_named_otherwise(text, known, everything)]
+    return [
+        *_doubled(text, known),
+        *_shared(text, known, everything),
+        *_named_otherwise(text, known, everything),
+    ]
 
 
 def _doubled(text: str, known: Sequence[tuple[ToolSpec, Json]]) -> Iterator[tuple[object, str]]:
@@ -66,19 +70,23 @@ def _doubled(text: str, known: Sequence[tuple[ToolSpec, Json]]) -> Iterator[tupl
                     yield node.value, f"{call[0].name[:80]}: {reason}"
 
 
-def _shared(text: str, everything: Sequence[tuple[ToolSpec, Json]]) -> Iterator[tuple[object, str]]:
-    """Values given for different arguments of one tool in several calls, that the request names once.
+def _shared(
+    text: str, known: Sequence[tuple[ToolSpec, Json]], everything: Sequence[tuple[ToolSpec, Json]]
+) -> Iterator[tuple[object, str]]:
+    """Values of `known` calls that another call of the tool gives for another argument, named once.
 
     Text may go on from call to call, as the end of one way is the start of the next.
     """
     said = f" {' '.join(words(text))} "
+    own = {id(arguments) for _, arguments in known}
     first: dict[tuple[str, str], tuple[str, int]] = {}
     for index, (tool, arguments) in enumerate(everything):
         for name, value in islice(arguments.items(), _MOST_COMPARED):
             spoken = _spoken(value)
             if spoken and said.count(spoken) == 1:
                 other, before = first.setdefault((tool.name, spoken), (str(name), index))
-                if other != str(name) and index > before + (1 if isinstance(value, str) else 0):
+                apart = index > before + (1 if isinstance(value, str) else 0)
+                if apart and other != str(name) and id(arguments) in own:
                     yield value, f"{tool.name[:80]}: {other} and {name} share what the request names once"
 
 
@@ -127,7 +135,7 @@ def _places(text: str) -> list[_Place]:
     found = [m for m in numbers.mentions(text) if not m.ordinal and m.start not in taken][:_MOST_COMPARED]
     places = []
     for index, mention in enumerate(found):
-        floor = found[index - 1].end if index else 0
+        floor = _after_unit(folded, found[index - 1]) if index else 0
         ceiling = found[index + 1].start if index + 1 < len(found) else len(folded)
         left = words(_STOPS_LEFT.split(folded[max(floor, mention.start - 60) : mention.start])[-1])
         right = words(_STOPS_RIGHT.split(folded[mention.end : min(ceiling, mention.end + 40)])[0])
@@ -135,6 +143,12 @@ def _places(text: str) -> list[_Place]:
         values = frozenset(map(_size, numbers.readings(mention)))
         places.append(_Place(values, tuple(map(stem, near)), tuple(map(stem, around))))
     return places
+
+
+def _after_unit(folded: str, mention: numbers.Mention) -> int:
+    """Where a mention with its unit ends: `12 years` says nothing of the number that follows."""
+    end = folded.find(mention.unit, mention.end) + len(mention.unit)
+    return end if mention.unit and end <= mention.end + 24 else mention.end
 
 
 def _cues(tool: ToolSpec) -> dict[str, dict[str, int]]:

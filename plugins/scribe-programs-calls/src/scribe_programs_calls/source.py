@@ -8,7 +8,7 @@ from functools import lru_cache
 from attrs import frozen
 
 from scribe_programs_calls import dates, gazetteer, numbers
-from scribe_programs_calls.words import compact, content_words, fold, is_latin, stem, words
+from scribe_programs_calls.words import STOPWORDS, compact, content_words, fold, is_latin, stem, words
 
 _LONGEST_ALIAS = 3
 _MISSPELT, _MOST_COMPARED, _FEW = 0.86, 60, 4
@@ -127,6 +127,9 @@ def is_acronym(source: Source, text: str) -> bool:
     initials = "".join(word[0] for word in content_words(text))
     if len(initials) >= 2 and f" {initials} " in source.spaced:
         return True
-    letters = re.sub(r"[^A-Za-z]", "", text)
-    spoken = "".join(word[0] for word in source.spaced.split())
-    return 3 <= len(letters) <= 5 and letters.isupper() and fold(letters) in spoken
+    letters = fold(re.sub(r"[^A-Za-z]", "", text))
+    if not 3 <= len(letters) <= 5 or not re.sub(r"[^A-Za-z]", "", text).isupper():
+        return False
+    spoken = source.spaced.split()
+    chains = (spoken, (word for word in spoken if word not in STOPWORDS))
+    return any(letters in "".join(word[0] for word in chain) for chain in chains)
