@@ -132,22 +132,21 @@ class RunFolder:
         replace(path, "".join(f"{dumps(record)}\n" for record in records))
         return path
 
-    def checkpoint(self, step: int, policy: Any, optimizer: Any, keep: int = 1) -> Path:
+    def checkpoint(self, step: int, policy: Any, optimizer: Any) -> Path:
         """Saves weights and optimizer state; the folder appears whole or not at all, older ones are removed.
 
         A step that has its checkpoint keeps it: nothing has been learnt since.
         """
         final = self.path / "checkpoints" / f"step-{step:06d}"
-        if final in self.checkpoints():
-            return final
-        draft = final.with_name(f"draft-{step:06d}")
-        (draft / "policy").mkdir(parents=True)
-        (draft / "optimizer").mkdir()
-        policy.save(draft / "policy")
-        optimizer.save(draft / "optimizer")
-        write_json(draft / "state.json", {"step": step, "policy_version": policy.version})
-        draft.rename(final)
-        for old in self.checkpoints()[:-keep]:
+        if final not in self.checkpoints():
+            draft = final.with_name(f"draft-{step:06d}")
+            (draft / "policy").mkdir(parents=True)
+            (draft / "optimizer").mkdir()
+            policy.save(draft / "policy")
+            optimizer.save(draft / "optimizer")
+            write_json(draft / "state.json", {"step": step, "policy_version": policy.version})
+            draft.rename(final)
+        for old in self.checkpoints()[:-1]:
             shutil.rmtree(old)
         return final
 

@@ -1,6 +1,7 @@
 """`scribe validate`: everything that can be checked before a weight loads, and what the run will take."""
 
 import json
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -103,7 +104,7 @@ def _evaluation(config: "Config", environment: "Environment") -> dict[str, Any]:
 
     settings = config.evaluation
     tasks = len(held_out(environment, settings))
-    times = config.training.steps // settings.every if config.optimizer and settings.every else 1
+    times = ceil(config.training.steps / settings.every) if config.optimizer and settings.every else 1
     return {
         "evaluation_tasks": tasks,
         "evaluations": times,

@@ -9,6 +9,7 @@ RUN = ["--set", "environment.use=greetings"]
 def test_estimates_what_a_run_takes(done, config, tmp_path):
     (tmp_path / "mine.py").write_text(LEARNER)
     options = [*RUN, "--set", "optimizer.use=mine:Learner", "--set", "training.steps=10"]
+    options += ["--set", "training.tasks_per_step=2"]
     options += [
         "--set",
         "evaluation.every=4",
@@ -23,16 +24,16 @@ def test_estimates_what_a_run_takes(done, config, tmp_path):
         "skills": 1,
         "training_tasks": 3,
         "steps": 10,
-        "rollouts_per_step": 32,
-        "training_rollouts": 320,
+        "rollouts_per_step": 16,
+        "training_rollouts": 160,
         "evaluation_tasks": 2,
-        "evaluations": 2,
-        "evaluation_rollouts": 8,
-        "judge_calls": {"least": 328, "most": 2624},
+        "evaluations": 3,
+        "evaluation_rollouts": 12,
+        "judge_calls": {"least": 172, "most": 1376},
         "usd": 0,
     }
     shown = done("validate", config, *options, cwd=tmp_path)
-    assert re.search(r"^judge calls +328 to 2,624$", shown, re.MULTILINE)
+    assert re.search(r"^judge calls +172 to 1,376$", shown, re.MULTILINE)
     assert shown.endswith("the config is valid\n")
 
 
@@ -40,7 +41,8 @@ def test_demonstrations_need_no_rollouts(refused, config, tmp_path):
     (tmp_path / "mine.py").write_text(LEARNER.replace('"rollouts"', '"demonstrations"'))
     shown = refused("validate", config, *RUN, "--set", "optimizer.use=mine:Learner", cwd=tmp_path)
     assert (
-        shown == "environment: the split 'train' has no tasks with demonstrations, from which learner learns"
+        shown == "environment: the split 'train' has no tasks with demonstrations; "
+        "choose another environment or optimizer"
     )
 
 

@@ -78,11 +78,12 @@ class MasterAdamW:
             tensors = load_file(folder / _FILE)
         except (OSError, SafetensorError) as error:
             raise DataError(f"{folder / _FILE}: not a readable optimizer state ({error})") from error
+        self._steps = int(_take(tensors, "steps", torch.Size(), folder))
         for name, master in zip(self._names, self._masters, strict=True):
             saved = _take(tensors, f"master.{name}", master.shape, folder)
             with torch.no_grad():
                 master.copy_(saved)
-            if f"exp_avg.{name}" in tensors:
+            if self._steps:
                 moments = {
                     k: _take(tensors, f"{k}.{name}", master.shape, folder) for k in ("exp_avg", "exp_avg_sq")
                 }
@@ -90,7 +91,6 @@ class MasterAdamW:
                     "step": _take(tensors, f"step.{name}", torch.Size(), folder),
                     **moments,
                 }
-        self._steps = int(_take(tensors, "steps", torch.Size(), folder))
         self._write()
 
 

@@ -10,10 +10,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from scribe_core.spans import canonical_json
+from scribe_core.strict_json import strict_json
 from scribe_core.types import Message, ToolCall, ToolSpec
 
 OPEN, CLOSE = "<tool_call>", "</tool_call>"
 _MARK = "\x00scribe\x00"
+_MAX_DEPTH = 64
 
 _INSTRUCTIONS = """You can call these functions:
 {tools}
@@ -47,8 +49,8 @@ def parse_calls(raw: str) -> tuple[str, tuple[ToolCall, ...]]:
 
 def _parse_block(body: str, number: int) -> list[ToolCall]:
     try:
-        value = json.loads(body, parse_constant=_refuse)
-    except (ValueError, RecursionError):
+        value = strict_json(body, max_depth=_MAX_DEPTH)
+    except ValueError:
         return []
     items = value if isinstance(value, list) else [value]
     calls = [_parse_call(item, number + offset) for offset, item in enumerate(items)]
@@ -62,10 +64,6 @@ def _parse_call(item: Any, number: int) -> ToolCall | None:
     if not isinstance(arguments, dict):
         return None
     return ToolCall(id=f"call_{number}", name=item["name"], arguments=arguments)
-
-
-def _refuse(constant: str) -> Any:
-    raise ValueError(f"{constant} is not JSON")
 
 
 class Chat:

@@ -42,14 +42,18 @@ def load(name: str, dtype: torch.dtype) -> tuple[Any, Any]:
     try:
         with quietly():
             tokenizer = transformers.AutoTokenizer.from_pretrained(name)
-            module = transformers.AutoModelForCausalLM.from_pretrained(
-                name, dtype=dtype, use_safetensors=True
+            module, report = transformers.AutoModelForCausalLM.from_pretrained(
+                name, dtype=dtype, use_safetensors=True, output_loading_info=True
             )
     except Exception as error:  # whatever a damaged or foreign folder makes transformers raise
         first = str(error).strip().partition("\n")[0]
         raise ConfigError(
             f"policy.model: {name!r} cannot be loaded ({first}); choices: {EMBEDDED!r}, a local folder, a hub id"
         ) from error
+    if lacking := sorted({*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])}):
+        raise ConfigError(
+            f"policy.model: {name!r} lacks weights or has them in another shape: {lacking[0]}, ..."
+        )
     if tokenizer.chat_template is None:
         raise ConfigError(
             f"policy.model: the tokenizer of {name!r} has no chat template; use an instruct model"
@@ -105,11 +109,14 @@ def _convert(wheel: Path, folder: Path) -> None:
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """Without transformers' progress bars, which would cut through scribe's own output."""
-    shown = transformers.utils.logging.is_progress_bar_enabled()
-    transformers.utils.logging.disable_progress_bar()
+    """Without transformers' progress bars and remarks, which would cut through scribe's own output."""
+    log = transformers.utils.logging
+    bars, verbosity = log.is_progress_bar_enabled(), log.get_verbosity()
+    log.disable_progress_bar()
+    log.set_verbosity(log.CRITICAL)
     try:
         yield
     finally:
-        if shown:
-            transformers.utils.logging.enable_progress_bar()
+        log.set_verbosity(verbosity)
+        if bars:
+            log.enable_progress_bar()

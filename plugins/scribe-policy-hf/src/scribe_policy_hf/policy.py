@@ -8,7 +8,7 @@ import torch
 from accelerate import Accelerator
 from attrs import evolve
 
-from scribe_core.errors import ConfigError
+from scribe_core.errors import ConfigError, DataError
 from scribe_core.protocols import TokenRow
 from scribe_core.types import Completion, Conversation, Message, Sampled, Sampling
 from scribe_policy_hf import attention, models, packing
@@ -93,7 +93,10 @@ class HFPolicy:
             set_peft_model_state_dict(module, load_file(folder / "adapter_model.safetensors"))
             return
         saved, _ = models.load(str(folder), self._dtype)
-        module.load_state_dict(saved.state_dict())
+        try:
+            module.load_state_dict(saved.state_dict())
+        except RuntimeError as error:
+            raise DataError(f"{folder}: weights of another model than {self._source!r}") from error
 
     def _context(self, conversation: Conversation) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """(tokens up to the last sampled message, tokens added since)."""
