@@ -1,6 +1,6 @@
 """Does SCRIBE earn its minutes? From one warm start per seed: SCRIBE, outcome-only GRPO, and more warm start.
 
-    python contrib/benchmarks/demo_seeds.py --seeds 0 1 2 --minutes 4.5
+    python contrib/benchmarks/demo_seeds.py --seeds 0 1 2 --minutes 4
 
 Each arm gets as many minutes of training (evaluation apart) on the demo's recipes, and is judged by its accuracy on
 the same held-out tasks. The order of the arms changes from seed to seed, since a machine is not always as fast.
@@ -45,7 +45,7 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument(
-        "--minutes", type=float, default=4.5, help="training of each arm after the warm start"
+        "--minutes", type=float, default=4.0, help="training of each arm after the warm start"
     )
     parser.add_argument("--out", type=Path, default=Path("runs/demo-seeds"))
     parser.add_argument("--set", action="append", default=[], dest="overrides", metavar="KEY=VALUE")
