@@ -30,7 +30,7 @@ lint: $(READY) ## Check style, types and layers
 	$(BIN)/ruff check --quiet
 	$(BIN)/ruff format --check --quiet
 	$(BIN)/mypy --no-error-summary
-	$(BIN)/lint-imports --no-timing
+	$(BIN)/lint-imports --no-logo
 
 test: lint ## Check all that `lint` checks, then run all tests in one environment
 	$(OFFLINE) $(BIN)/pytest -q --durations=5 </dev/null
