@@ -102,7 +102,7 @@ class _Play:
             await self._respond(completion, max_turns)
         except RunError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             logger.warning("episode failed", task=self.episode.task.id, error=repr(error))
             self.status, self.outcome, self.error = "error", None, repr(error)
 
@@ -119,7 +119,7 @@ class _Play:
             elif self.turns >= max_turns:
                 self.status = "truncated"
         if self.status is not None:
-            self.outcome = await self.session.outcome(self.episode.task.messages + self.added)
+            self.outcome = _checked(await self.session.outcome(self.episode.task.messages + self.added))
 
     async def _follow(self, message: Message) -> list[Message]:
         """Results of the configured tools, then whatever the session adds."""
@@ -150,6 +150,12 @@ class _Play:
 async def _advance(live: Sequence[_Play], completions: Sequence[Completion], max_turns: int) -> None:
     turns = (play.advance(done, max_turns) for play, done in zip(live, completions, strict=True))
     await asyncio.gather(*turns)
+
+
+def _checked(outcome: float | None) -> float | None:
+    if outcome is not None and not 0 <= outcome <= 1:
+        raise ValueError(f"a session's outcome is a number from 0 to 1, or None; got {outcome!r}")
+    return None if outcome is None else float(outcome)
 
 
 def _seed(*parts: object) -> int:

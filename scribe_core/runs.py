@@ -110,13 +110,15 @@ class RunFolder:
         self._append("scores.jsonl", {"step": step, "score": score_record(scored)})
 
     def replay(self, after: int) -> tuple[dict[int, dict[str, Trajectory]], dict[str, Scored]]:
-        """(finished rollouts by step and id, scored ones by id) of the steps after `after`."""
+        """(finished rollouts by step and id, scored ones by id) of the steps after `after`; broken ones are played again."""
         rollouts: dict[int, dict[str, Trajectory]] = {}
         scored: dict[str, Scored] = {}
         by_id: dict[str, Trajectory] = {}
         for where, step, value in _steps(self.path / "trajectories.jsonl", "trajectory"):
             if step > after:
                 trajectory = _trajectory(where, value)
+                if trajectory.status == "error":
+                    continue
                 rollouts.setdefault(step, {}).setdefault(trajectory.id, trajectory)
                 by_id.setdefault(trajectory.id, trajectory)
         for where, step, value in _steps(self.path / "scores.jsonl", "score"):

@@ -58,10 +58,9 @@ def show_change(console: Console, change: Comparison) -> None:
 
 def show_time(console: Console, runs: Sequence[Run]) -> None:
     """Seconds by activity."""
-    activities = sorted({activity for run in runs for activity in run.seconds})
-    table = Table("seconds", *activities, title="where time went", title_justify="left")
-    for run in runs:
-        table.add_row(run.name, *(f"{run.seconds.get(activity, 0):.0f}" for activity in activities))
+    table = Table("seconds", *(run.name for run in runs), title="where time went", title_justify="left")
+    for activity in sorted({activity for run in runs for activity in run.seconds}):
+        table.add_row(activity, *(f"{run.seconds.get(activity, 0):.0f}" for run in runs))
     console.print(table)
 
 

@@ -40,13 +40,14 @@ class GRPOOptimizer:
         ]
         advantage = [a for values in per_group for a in values]
         scored = [s for group in groups for s in group]
+        judged = [i for i, s in enumerate(scored) if s.reward.value is not None]
         rows = policy.rows(
             [Conversation(messages=s.trajectory.messages, tools=s.trajectory.tools) for s in scored]
         )
         metrics: dict[str, float] = {}
         old: dict[tuple[int, ...], Tensor] = {}
         for _ in range(self._options.epochs):
-            metrics = self._accumulate(policy, rows, advantage, old)
+            metrics = self._accumulate(policy, [rows[i] for i in judged], [advantage[i] for i in judged], old)
             metrics |= self._updater.apply()
         policy.version += 1
         flat = [not any(values) for values in per_group]

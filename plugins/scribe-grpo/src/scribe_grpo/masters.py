@@ -85,7 +85,8 @@ class MasterAdamW:
                 master.copy_(saved)
             if self._steps:
                 moments = {
-                    k: _take(tensors, f"{k}.{name}", master.shape, folder) for k in ("exp_avg", "exp_avg_sq")
+                    k: _take(tensors, f"{k}.{name}", master.shape, folder).to(master.device)
+                    for k in ("exp_avg", "exp_avg_sq")
                 }
                 self._adam.state[master] = {
                     "step": _take(tensors, f"step.{name}", torch.Size(), folder),

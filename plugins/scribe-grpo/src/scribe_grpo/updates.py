@@ -46,23 +46,28 @@ class Updater:
 
 
 def micro_batches(rows: Sequence[TokenRow], batch_tokens: int) -> Iterator[list[int]]:
-    """Indices of rows, long with long, in batches of at most `batch_tokens` padded tokens (a context counts once)."""
+    """Indices of rows, long with long, in batches of at most `batch_tokens` padded tokens.
+
+    Rows with one context stay together and count it once, also where they alone are more than that.
+    """
     by_context = groupby(
         sorted(range(len(rows)), key=lambda i: rows[i].context), key=lambda i: rows[i].context
     )
     packs = [list(indices) for _, indices in by_context]
-    packs.sort(key=lambda pack: _width(rows, pack), reverse=True)
+    packs.sort(key=lambda pack: sum(_width(rows, pack)), reverse=True)
     batch: list[int] = []
-    count = widest = 0
+    count = left = right = 0
     for pack in packs:
-        widest = max(widest, _width(rows, pack))
-        if batch and (count + 1) * widest > batch_tokens:
+        context, tokens = _width(rows, pack)
+        left, right = max(left, context), max(right, tokens)
+        if batch and (count + 1) * (left + right) > batch_tokens:
             yield batch
-            batch, count, widest = [], 0, _width(rows, pack)
+            batch, count, left, right = [], 0, context, tokens
         batch, count = batch + pack, count + 1
     if batch:
         yield batch
 
 
-def _width(rows: Sequence[TokenRow], pack: Sequence[int]) -> int:
-    return len(rows[pack[0]].context) + sum(len(rows[i].tokens) for i in pack)
+def _width(rows: Sequence[TokenRow], pack: Sequence[int]) -> tuple[int, int]:
+    """(tokens of the context, tokens of the rows behind it)."""
+    return len(rows[pack[0]].context), sum(len(rows[i].tokens) for i in pack)

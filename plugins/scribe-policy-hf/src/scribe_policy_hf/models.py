@@ -41,9 +41,13 @@ def load(name: str, dtype: torch.dtype) -> tuple[Any, Any]:
     """(module, tokenizer) from safetensors; code that a repository brings along is never run."""
     try:
         with quietly():
-            tokenizer = transformers.AutoTokenizer.from_pretrained(name)
+            tokenizer = transformers.AutoTokenizer.from_pretrained(name, trust_remote_code=False)
             module, report = transformers.AutoModelForCausalLM.from_pretrained(
-                name, dtype=dtype, use_safetensors=True, output_loading_info=True
+                name,
+                dtype=dtype,
+                use_safetensors=True,
+                trust_remote_code=False,
+                output_loading_info=True,
             )
     except Exception as error:  # whatever a damaged or foreign folder makes transformers raise
         first = str(error).strip().partition("\n")[0]

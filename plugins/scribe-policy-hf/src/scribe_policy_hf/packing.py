@@ -18,7 +18,7 @@ from scribe_core.protocols import TokenRow
 
 @frozen
 class Packs:
-    """A batch of packs. Shapes: ids and positions (B, T), mask (B, 1, T, T).
+    """A batch of packs. Shapes: ids and positions (B, T), mask (B, 1, T, T), or (B, T) where not packed.
 
     For each of the N tokens of all rows, in order: `packs` and `columns` (N,) say which of the last `keep`
     logits predict it, `targets` (N,) its id. `lengths` counts the tokens of each row.
@@ -40,7 +40,7 @@ def logprobs(module: Any, rows: Sequence[TokenRow], *, packed: bool, pad_id: int
     device = module.device
     output = module(
         input_ids=batch.ids.to(device),
-        attention_mask=_additive(batch.mask, module.dtype).to(device),
+        attention_mask=_additive(batch.mask, module.dtype).to(device) if packed else batch.mask.to(device),
         position_ids=batch.positions.to(device),
         use_cache=False,
         logits_to_keep=batch.keep,
@@ -80,7 +80,9 @@ def pack(rows: Sequence[TokenRow], pad_id: int, packed: bool = True) -> Packs:
     targets = [token for row in rows for token in row.tokens]
     chosen = (torch.tensor(values, dtype=torch.long) for values in (packs, columns, targets))
     lengths = [len(row.tokens) for row in rows]
-    return Packs(ids, positions, _mask(segment), right + 1, *chosen, lengths)
+    return Packs(
+        ids, positions, _mask(segment) if packed else (segment >= 0).long(), right + 1, *chosen, lengths
+    )
 
 
 def _groups(rows: Sequence[TokenRow], packed: bool) -> Iterator[list[TokenRow]]:

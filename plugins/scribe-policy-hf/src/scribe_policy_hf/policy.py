@@ -36,12 +36,16 @@ class HFPolicy:
         if not torch.cuda.is_available() and module.config.model_type in _GROUPED:
             module.set_attn_implementation(attention.register())
         self._attention = module.config._attn_implementation
-        self.accelerator = Accelerator()
+        self.accelerator = Accelerator(
+            cpu=not torch.cuda.is_available(), mixed_precision="no", gradient_accumulation_steps=1
+        )
         self.module = self.accelerator.prepare(module)
         self.module.eval()
         self.version = 0
         self._chat = Chat(self.tokenizer)
         self._end_ids = _end_ids(module, self.tokenizer)
+        closing = self._encode(self._chat.continuation((), ended=False))
+        self._end_id = next((i for i in closing if i in self._end_ids), min(self._end_ids))
         self._pad_id = self.tokenizer.pad_token_id or 0
         self._reference: Any = None
 
@@ -149,7 +153,7 @@ class HFPolicy:
         """A message as if the policy had sampled it."""
         _, added = self._context(evolve(conversation, messages=before))
         text = "\n".join(part for part in (message.content, render_calls(message.tool_calls)) if part)
-        ids = (*self._encode(text), min(self._end_ids))
+        ids = (*self._encode(text), self._end_id)
         zeros = (0.0,) * len(ids)
         sampled = Sampled(context_ids=added, token_ids=ids, logprobs=zeros, offsets=(0,) * len(ids))
         return evolve(message, sampled=sampled, raw=text)
@@ -159,12 +163,14 @@ class HFPolicy:
 
     def _decode(self, ids: Sequence[int]) -> tuple[str, tuple[int, ...]]:
         """(text, start character of each token); a character spread over tokens starts with the first."""
-        text, starts, pending = "", [], 0
+        text, starts, known, shown = "", [], 0, 0
         for i in range(len(ids)):
             starts.append(len(text))
-            piece = self.tokenizer.decode(ids[pending : i + 1], skip_special_tokens=True)
-            if not piece.endswith("\ufffd") or i + 1 == len(ids):
-                text, pending = text + piece, i + 1
+            # Decoded behind the piece before it, since some tokenizers drop the space at the start of a text.
+            before = self.tokenizer.decode(ids[known:shown], skip_special_tokens=True)
+            piece = self.tokenizer.decode(ids[known : i + 1], skip_special_tokens=True)
+            if (len(piece) > len(before) and not piece.endswith("\ufffd")) or i + 1 == len(ids):
+                text, known, shown = text + piece[len(before) :], shown, i + 1
         return text, tuple(starts)
 
 
@@ -189,4 +195,6 @@ def _with_lora(module: Any, options: Any) -> Any:
     config = peft.LoraConfig(
         r=options.rank, lora_alpha=options.alpha, target_modules=options.targets, task_type="CAUSAL_LM"
     )
-    return peft.get_peft_model(module, config)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return peft.get_peft_model(module, config)
