@@ -57,8 +57,8 @@ def score(
     scorer = Config.load(configs, overrides).scorer.build()
     with _source(file) as source, _sink(file, out) as sink:
         good, bad = _score_all(scorer, source, sink)
-    if not good + bad:
-        raise DataError(f"{file}: holds no trajectories")
+        if not good + bad:
+            raise DataError(f"{file}: holds no trajectories")
     if out:
         click.echo(f"{good} trajectories scored, {bad} bad lines: {out}", err=True)
     if bad:

@@ -1,6 +1,7 @@
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
@@ -72,9 +73,14 @@ def started():
     def start(*arguments):
         command = [sys.executable, "-m", "scribe_core.cli.main", *map(str, arguments)]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        return subprocess.Popen(command, env=environment(), **pipes)
+        # A shell starts background jobs with interrupts ignored, and their children would inherit that.
+        return subprocess.Popen(command, env=environment(), preexec_fn=_heed_interrupts, **pipes)
 
     return start
+
+
+def _heed_interrupts():
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.fixture

@@ -141,3 +141,10 @@ class Fragile:
             raise ZeroDivisionError("boom")
         return [[whole(each)] for each in trajectories]
 """
+
+
+def test_an_empty_file_leaves_earlier_results_alone(refused, lines, tmp_path):
+    kept = tmp_path / "out.jsonl"
+    kept.write_text("earlier\n")
+    assert "holds no trajectories" in refused("score", lines(), "--out", kept)
+    assert kept.read_text() == "earlier\n"
