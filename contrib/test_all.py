@@ -25,6 +25,7 @@ CONSTRAINTS = ("--constraint", str(ROOT / "constraints.txt"), "--constraint", st
 TEST_TOOLS = ("hypothesis", "pytest", "pytest-timeout")
 
 ACROSS = (
+    "tests/test_docs.py",  # every plugin that the documentation shows
     "tests/test_pairs_corruptions.py",  # scribe-env-bfcl, and the benchmark's own module
     "tests/test_repo.py",  # the checkout itself
 )
