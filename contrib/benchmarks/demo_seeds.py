@@ -4,7 +4,7 @@
 
 Each arm gets as many minutes of training (evaluation apart) on the demo's recipes, and is judged by its accuracy on
 the same held-out tasks. The order of the arms changes from seed to seed, since a machine is not always as fast.
-Progress goes to standard error; the last line of standard output is one JSON object.
+Seeds that --out holds already are not run again. Progress goes to standard error; the last line of standard output is one JSON object.
 """
 
 import argparse
@@ -49,12 +49,30 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--out", type=Path, default=Path("runs/demo-seeds"))
     parser.add_argument("--set", action="append", default=[], dest="overrides", metavar="KEY=VALUE")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if not 1 <= len(options.seeds) <= 10:
+        parser.error(f"--seeds: {len(options.seeds)} of them; give 1 to 10")
+    return options
 
 
 def one_seed(seed: int, number: int, options: argparse.Namespace) -> dict[str, dict[str, float]]:
     """Outcome of each held-out task, before and after each arm."""
+    finished = options.out / f"seed-{seed}.json"
+    settings = {"minutes": options.minutes, "set": options.overrides}
+    if finished.exists():
+        record = json.loads(finished.read_text())
+        if record["settings"] != settings:
+            sys.exit(f"{finished}: made with {record['settings']}, not with {settings}; give another --out")
+        return dict(record["outcomes"])
+    outcomes = run_seed(seed, number, options)
+    finished.write_text(json.dumps({"settings": settings, "outcomes": outcomes}))
+    return outcomes
+
+
+def run_seed(seed: int, number: int, options: argparse.Namespace) -> dict[str, dict[str, float]]:
     folder = options.out / f"seed-{seed}"
+    if folder.exists():  # what a killed benchmark left
+        shutil.rmtree(folder)
     shared = [*options.overrides, f"training.seed={seed}"]
     checkpoint = train(Config.load([WARM], shared), folder / "before")
     outcomes = {"before": held_out(folder / "before")}
