@@ -130,6 +130,27 @@ def test_without_advantages_the_weights_stay(policy, values) -> None:
     assert torch.equal(weights(policy), before)
 
 
+@pytest.mark.parametrize("values", [[0.5, 0.5], [None, None]])
+def test_a_step_without_a_signal_changes_nothing_after_others(policy, values) -> None:
+    """Neither momentum nor decay, and the state saved is the same."""
+    optimizer = GRPO(learning_rate=1e-2, weight_decay=0.1).build()
+    learned = optimizer.step(policy, [rollouts(policy, [("yes", 1.0), ("no", 0.0)])])
+    before = weights(policy)
+    metrics = optimizer.step(policy, [rollouts(policy, list(zip(["yes", "no"], values, strict=True)))])
+    assert torch.equal(weights(policy), before)
+    assert (learned["skipped"], metrics["skipped"], policy.version) == (0.0, 1.0, 2)
+
+
+def test_demonstrations_without_a_token_change_nothing(policy) -> None:
+    optimizer = SFT(learning_rate=1e-2, weight_decay=0.1).build()
+    optimizer.step(policy, [rollouts(policy, [("yes", None)])])
+    before = weights(policy)
+    asked = Trajectory(id="a", messages=(Message(role="user", content="q"),))
+    silent = Scored(trajectory=asked, judgements=(), reward=Reward(value=None, process=None, outcome=None))
+    assert optimizer.step(policy, [[silent]])["skipped"] == 1.0
+    assert torch.equal(weights(policy), before)
+
+
 def test_a_failed_row_leaves_the_update_alone(policy, tmp_path: Path) -> None:
     policy.save(tmp_path / "start")
     outcomes = []

@@ -40,11 +40,14 @@ class MasterAdamW:
         )
         self._steps = 0
 
-    def step(self) -> float:
+    def step(self) -> float | None:
         """Applies the weights' gradients and clears them. Returns the gradient's norm before clipping.
 
-        Where the norm is not finite nothing is changed.
+        Without any gradient (None is returned), or with one that is not finite, nothing is changed: neither
+        momentum nor decay moves a weight.
         """
+        if all(weight.grad is None for weight in self._weights):
+            return None
         for master, weight in zip(self._masters, self._weights, strict=True):
             master.grad = torch.zeros_like(master) if weight.grad is None else weight.grad.float()
             weight.grad = None

@@ -27,7 +27,8 @@ class SFTOptimizer:
     def step(self, policy: TrainablePolicy, groups: Sequence[Group]) -> Mapping[str, float]:
         self._updater.prepare(policy)
         shown = [scored.trajectory for group in groups for scored in group]
-        rows = policy.rows([Conversation(messages=t.messages, tools=t.tools) for t in shown])
+        every = policy.rows([Conversation(messages=t.messages, tools=t.tools) for t in shown])
+        rows = [row for row in every if row.tokens]
         total = sum(sum(row.mask) for row in rows)
         loss = 0.0
         for indices in micro_batches(rows, self._options.batch_tokens):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +31,12 @@ class Updater:
                 self._adam.load(self._saved)
 
     def apply(self) -> dict[str, float]:
-        """Applies the accumulated gradients; a gradient that is not finite is dropped and counted."""
+        """Applies the accumulated gradients; none at all, or one that is not finite, changes nothing and is counted."""
         assert self._adam is not None
         norm = self._adam.step()
-        finite = norm == norm and norm not in (float("inf"), float("-inf"))
-        return {"grad_norm": norm if finite else 0.0, "skipped": float(not finite)}
+        if norm is None or not isfinite(norm):
+            return {"grad_norm": 0.0, "skipped": 1.0}
+        return {"grad_norm": norm, "skipped": 0.0}
 
     def save(self, folder: Path) -> None:
         if self._adam is not None:
