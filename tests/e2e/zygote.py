@@ -16,13 +16,19 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import scribe_grpo.grpo  # noqa: F401  (these take the time)
-import scribe_policy_hf.policy  # noqa: F401
-
 from scribe_core.cli.main import main
+
+SLOW = (
+    *("scribe_policy_hf.policy", "scribe_grpo.grpo", "transformers.models.llama.modeling_llama"),
+    *("transformers.models.auto.tokenization_auto", "transformers.models.auto.modeling_auto"),
+    *("scribe_core.training", "scribe_core.evaluation", "scribe_core.cli.train", "scribe_core.cli.validate"),
+)
+"""What takes the time; only modules, so that each process finds its own plugins."""
 
 
 def serve() -> None:
+    for module in SLOW:
+        import_module(module)
     for line in sys.stdin:
         order = json.loads(line)
         child = os.fork()
