@@ -42,13 +42,15 @@ class Sampled:
 
     `context_ids` are the tokens between the previous sampled message (or the start) and this one, so the
     token sequence of a trajectory is context + tokens + context + tokens ... and never re-tokenised.
-    `offsets[i]` is the character of `Message.raw` at which token i starts.
+    `offsets[i]` is the character of `Message.raw` at which token i starts. `logprobs` are of the distribution
+    that was sampled, at `temperature`; of greedy tokens, those at 1.
     """
 
     context_ids: tuple[int, ...]
     token_ids: tuple[int, ...]
     logprobs: tuple[float, ...]
     offsets: tuple[int, ...]
+    temperature: float = 1.0
 
 
 @frozen(kw_only=True)
@@ -192,6 +194,7 @@ class Verdict:
 
     `failed` is infrastructure's fault and `abstained` may be the policy's; neither carries a number.
     `failed_checks` and `failure_modes` are ids of the prototype. `evidence` holds verbatim quotes of the span.
+    `outside` is the probability that a judge which gives probabilities gave to none of the answers asked for.
     """
 
     status: VerdictStatus
@@ -202,6 +205,7 @@ class Verdict:
     evidence: tuple[str, ...] = ()
     usage: Usage = field(factory=Usage)
     cached: bool = False
+    outside: float | None = None
 
 
 @frozen(kw_only=True)

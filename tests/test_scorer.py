@@ -249,6 +249,8 @@ def test_the_record_is_what_the_command_line_writes() -> None:
         "evidence": ["clear"],
         "confidence": scored.judgements[0].confidence,
         "reason": "so it is",
+        "cached": False,
+        "outside": None,
     }
     assert record.pop("planning")[0]["skill"] == "plan"
     assert record == {

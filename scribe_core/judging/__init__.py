@@ -1,0 +1,30 @@
+"""Judging with a model: what it is asked, how what a policy wrote is fenced off, and how its reply becomes a verdict.
+
+`ModelJudge` is the judge; a plugin brings the `Endpoint` that it asks.
+"""
+
+from scribe_core.judging.asking import (
+    CallError,
+    Endpoint,
+    Mode,
+    Prompt,
+    Question,
+    Remembering,
+    Replies,
+    Reply,
+    digest,
+)
+from scribe_core.judging.model_judge import ModelJudge
+
+__all__ = [
+    "CallError",
+    "Endpoint",
+    "Mode",
+    "ModelJudge",
+    "Prompt",
+    "Question",
+    "Remembering",
+    "Replies",
+    "Reply",
+    "digest",
+]

@@ -1,0 +1,137 @@
+"""A judge that asks a model what programs leave open.
+
+request --programs--> what is open --prompt--> reply (remembered or asked for) --read--> answers --rubric--> verdict
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from attrs import evolve, frozen
+
+from scribe_core.judging import prompts, verdicts
+from scribe_core.judging.asking import CallError, Endpoint, Mode, Prompt, Question, Replies, Reply
+from scribe_core.judging.programs import find_all
+from scribe_core.judging.replies import Answer, read_probabilities, read_reply
+from scribe_core.judging.verdicts import Answers, Findings, programs_cap
+from scribe_core.protocols import JudgeRequest, Program
+from scribe_core.skills import Prototype, apply_rubric
+from scribe_core.types import Finding, Json, Usage, Verdict
+
+READINGS = 2
+"""How often a model is asked for a reply that can be read."""
+
+
+@frozen(kw_only=True)
+class ModelJudge:
+    """Judges with a model behind an endpoint; `replies` remembers what it said before.
+
+    In `checklist` mode the model answers the checks and failure modes that no program decides, and the one
+    scoring rule does the rest. In `holistic` mode, the paper's, it names a level and a mistake, and programs can
+    only lower the level. `direct` shows it no rubric and runs no program: the baseline.
+    """
+
+    endpoint: Endpoint
+    mode: Mode = "checklist"
+    prompt_tokens: int = 8000
+    replies: Replies | None = None
+    programs: Mapping[str, Program] | None = None
+    """By name, in place of the installed ones."""
+
+    def remembering(self, replies: Replies) -> "ModelJudge":
+        """The same judge, which asks nothing that `replies` knows."""
+        return evolve(self, replies=replies)
+
+    async def judge(self, requests: Sequence[JudgeRequest]) -> list[Verdict]:
+        """Raises ConfigError where a prototype names a program that does not exist."""
+        tasks = [asyncio.ensure_future(self._verdict(request)) for request in requests]
+        try:
+            return await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    def identify(self, request: JudgeRequest, prompt: Prompt) -> Json:
+        """What a reply depends on; a change in any part of it is another question."""
+        return {
+            **self.endpoint.identity,
+            **prompt.identity,
+            "mode": self.mode,
+            "prototype": request.prototype.digest,
+            "sample": request.sample,
+        }
+
+    async def _verdict(self, request: JudgeRequest) -> Verdict:
+        found = self._found(request)
+        questions = self._open(request.prototype, found)
+        if not questions:
+            return apply_rubric(request.prototype, found, found)
+        return await self._ask(request, found, questions)
+
+    def _found(self, request: JudgeRequest) -> dict[str, Finding]:
+        return {} if self.mode == "direct" else find_all(request.prototype, request.subgoal, self.programs)
+
+    def _open(self, prototype: Prototype, found: Findings) -> tuple[Question, ...]:
+        """The questions whose answers could still change the score."""
+        if self.mode == "direct":
+            return prompts.DIRECT_QUESTIONS
+        reached = programs_cap(prototype, found)
+        if self.mode == "holistic":
+            return prompts.holistic_questions(prototype) if reached else ()
+        return prompts.checklist_questions(
+            [check for check in prototype.checks if check.program is None and check.caps < reached],
+            [mode for mode in prototype.failure_modes if mode.program is None and mode.caps < reached],
+        )
+
+    async def _ask(self, request: JudgeRequest, found: Findings, questions: tuple[Question, ...]) -> Verdict:
+        """The verdict of the model. A reply that cannot be read is asked for once more, then it is an abstention."""
+        budget = self.prompt_tokens
+        prompt = prompts.render(self.mode, request.prototype, request.subgoal, questions, budget)
+        if prompt is None:
+            return Verdict(status="abstained", reason=f"the span does not fit into {budget} tokens")
+        usage = Usage()
+        for _ in range(READINGS):
+            try:
+                reply, remembered = await self._reply(request, prompt)
+            except CallError as error:
+                return Verdict(status="failed", reason=str(error), usage=usage + error.usage)
+            usage += Usage() if remembered else reply.usage
+            if reply.refused:
+                reason = f"the model would not answer: {reply.text[:200]}"
+                return Verdict(status="abstained", reason=reason, usage=usage, cached=remembered)
+            if answers := self._answers(reply, questions):
+                verdict = self._conclude(request, found, questions, answers)
+                return evolve(verdict, usage=usage, cached=remembered)
+        reason = f"the reply could not be read: {reply.text[:200]!r}"
+        return Verdict(status="abstained", reason=reason, usage=usage)
+
+    async def _reply(self, request: JudgeRequest, prompt: Prompt) -> tuple[Reply, bool]:
+        async def ask() -> Reply:
+            return await self.endpoint.ask(prompt, request.sample)
+
+        if self.replies is None:
+            return await ask(), False
+        return await self.replies.reply(self.identify(request, prompt), ask, partial(self._readable, prompt))
+
+    def _readable(self, prompt: Prompt, reply: Reply) -> bool:
+        return not reply.refused and bool(self._answers(reply, prompt.questions))
+
+    def _answers(self, reply: Reply, questions: tuple[Question, ...]) -> dict[str, Answer]:
+        """The answers to all questions; none where one is missing."""
+        read = read_probabilities if self.endpoint.probabilities else read_reply
+        answers = read(reply.text, questions)
+        return answers if len(answers) == len(questions) else {}
+
+    def _conclude(
+        self, request: JudgeRequest, found: Findings, questions: tuple[Question, ...], answers: Answers
+    ) -> Verdict:
+        prototype, text = request.prototype, prompts.quotable(request.subgoal)
+        if self.mode == "checklist":
+            if self.endpoint.probabilities:
+                return verdicts.expected_checklist(prototype, found, answers)
+            return verdicts.checklist(prototype, found, questions, answers, text)
+        if self.endpoint.probabilities:
+            return verdicts.expected_level(prototype, found, answers)
+        if self.mode == "holistic":
+            return verdicts.holistic(prototype, found, answers, text)
+        return verdicts.direct(answers)

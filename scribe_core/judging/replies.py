@@ -1,0 +1,104 @@
+"""Reading a model's reply: the last verdict that it gives, as JSON or as plain lines; what it does not say stays open."""
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from attrs import frozen
+
+from scribe_core.judging.asking import Question
+
+LONGEST = 64 * 1024
+"""Characters of a reply that are read, from its end: the verdict comes last."""
+MAX_STARTS = 256
+"""Places in a reply that are tried as the start of an object."""
+
+_DECODER = json.JSONDecoder(strict=False)
+
+
+@frozen(kw_only=True)
+class Answer:
+    """What a model answered to one question; `probabilities` by answer where it gave those."""
+
+    answer: str
+    reason: str = ""
+    quote: str = ""
+    probabilities: Mapping[str, float] | None = None
+
+
+def read_reply(text: str, questions: Sequence[Question]) -> dict[str, Answer]:
+    """The answers by question id; a question that has none, or none that counts, is missing.
+
+    Of several verdicts the last one counts: what stands before it may be thought, or quoted from the span.
+    """
+    text = text[-LONGEST:]
+    found: dict[str, Answer] = {}
+    for value in _objects(text):
+        if answers := _answers(value, questions):
+            found = answers
+    return found or _plain(text, questions)
+
+
+def read_probabilities(text: str, questions: Sequence[Question]) -> dict[str, Answer]:
+    """The answers of an endpoint that gives probabilities. Raises ValueError where these are none."""
+    table = json.loads(text)
+    found = {}
+    for question in questions:
+        given = {answer: float(table[question.id][answer]) for answer in question.answers}
+        if not all(0 <= p <= 1 for p in given.values()) or math.fsum(given.values()) > 1 + 1e-4:
+            raise ValueError(f"{question.id}: {given} are no probabilities of different answers")
+        found[question.id] = Answer(answer=max(given, key=given.__getitem__), probabilities=given)
+    return found
+
+
+def _objects(text: str) -> Iterator[dict[str, Any]]:
+    """The outermost JSON objects in a text, in order."""
+    at = 0
+    for _ in range(MAX_STARTS):
+        at = text.find("{", at)
+        if at < 0:
+            return
+        try:
+            value, at = _DECODER.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            at += 1
+            continue
+        if isinstance(value, dict):
+            yield value
+
+
+def _answers(value: Mapping[str, Any], questions: Sequence[Question]) -> dict[str, Answer]:
+    found = {}
+    for question in questions:
+        given = value.get(question.id)
+        entry = given if isinstance(given, dict) else {"answer": given}
+        if (answer := _counted(entry.get("answer"), question)) is not None:
+            reason, quote = entry.get("reason"), entry.get("quote")
+            found[question.id] = Answer(
+                answer=answer,
+                reason=reason if isinstance(reason, str) else "",
+                quote=quote if isinstance(quote, str) else "",
+            )
+    return found
+
+
+def _counted(answer: object, question: Question) -> str | None:
+    if isinstance(answer, bool) or not isinstance(answer, (str, int)):
+        return None
+    word = str(answer)[:40].strip().strip("\"'`*.").lower()
+    return word if word in question.answers else None
+
+
+def _plain(text: str, questions: Sequence[Question]) -> dict[str, Answer]:
+    """From lines like `id: answer`; the last line of a question counts."""
+    found = {}
+    for question in questions:
+        answers = "|".join(re.escape(answer) for answer in question.answers)
+        pattern = (
+            rf"^[\s\-*#>\"'`]*{re.escape(question.id)}[\"'`*]*\s*[:=]\s*[\"'`*]*({answers})\b[\"'`*.,]*\s*$"
+        )
+        if matches := re.findall(pattern, text, re.MULTILINE | re.IGNORECASE):
+            found[question.id] = Answer(answer=matches[-1].lower())
+    return found
