@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from attrs import evolve, frozen
 
+from scribe_core.builders import build
 from scribe_core.errors import ConfigError, RunError
 from scribe_core.intervals import bootstrap, wilson
 from scribe_core.protocols import Environment, Policy, Tool, Tracker
@@ -86,15 +87,15 @@ def evaluate_run(config: "Config", folder: Path, checkpoint: Checkpoint | None =
     of another config or is in use, RunError where every rollout broke.
     """
     policy_builder, environment_builder = config.require("policy", "environment")
-    environment, scorer = environment_builder.build(), config.scorer.build()
+    environment, scorer = build(environment_builder), config.scorer.build()
     held_out(environment, config.evaluation)
-    tools = by_name(builder.build() for builder in config.tools.values())
+    tools = by_name(map(build, config.tools.values()))
     manifest = make_manifest(config.to_table(), scorer.library.digest)
     with ExitStack() as opened:
         exists = (folder / MANIFEST).exists()
         run = _open(folder, manifest, opened) if exists else None
-        trackers = [_closed(builder.build(), opened) for builder in config.trackers]
-        policy = policy_builder.build()
+        trackers = [_closed(build(builder), opened) for builder in config.trackers]
+        policy = build(policy_builder)
         if checkpoint:
             policy.load(checkpoint.path / "policy")
         started = time.monotonic()

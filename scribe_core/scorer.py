@@ -12,7 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 from attrs import Factory, asdict, evolve, frozen
 
 from scribe_core import aio
-from scribe_core.builders import part
+from scribe_core.builders import build, part
 from scribe_core.errors import DataError, RunError
 from scribe_core.protocols import Aggregator, Builder, Judge, JudgeRequest, Route, Router, Segmenter
 from scribe_core.skills import Library, merge
@@ -58,11 +58,11 @@ class ScorerBuilder:
 
     def build(self) -> "Scorer":
         return Scorer(
-            library=merge(library.build() for library in self.libraries),
-            segmenter=self.segmenter.build(),
-            router=self.router.build(),
-            judge=self.judge.build(),
-            aggregator=self.aggregator.build(),
+            library=merge(map(build, self.libraries)),
+            segmenter=build(self.segmenter),
+            router=build(self.router),
+            judge=build(self.judge),
+            aggregator=build(self.aggregator),
         )
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from attrs import define, field, frozen
 
+from scribe_core.builders import build
 from scribe_core.config import Config
 from scribe_core.errors import ConfigError, RunError
 from scribe_core.evaluation import evaluate, held_out, mean, skill_scores, unscored
@@ -44,16 +45,17 @@ class Parts:
     def build(cls, config: Config) -> "Parts":
         """Builds cheap parts first, so that a wrong config fails before any weight loads."""
         policy, environment, optimizer = config.require("policy", "environment", "optimizer")
-        world, learner = environment.build(), optimizer.build()
+        world, learner = build(environment), build(optimizer)
+        check_rollouts(learner, config.rollout)
         held_out(world, config.evaluation)
         return cls(
             environment=world,
             tasks=training_tasks(world, learner, config.training),
             scorer=config.scorer.build(),
             optimizer=learner,
-            tools=by_name(builder.build() for builder in config.tools.values()),
-            trackers=[tracker.build() for tracker in config.trackers],
-            policy=policy.build(),
+            tools=by_name(map(build, config.tools.values())),
+            trackers=[build(tracker) for tracker in config.trackers],
+            policy=build(policy),
         )
 
 

@@ -10,7 +10,7 @@ import pytest
 from attrs import frozen
 
 from scribe_core import hookimpl
-from scribe_core.builders import part
+from scribe_core.builders import build, part
 from scribe_core.errors import ConfigError
 from scribe_core.hookspecs import KINDS
 from scribe_core.protocols import Builder, Judge
@@ -211,6 +211,23 @@ def test_a_plugin_that_is_registered_late_joins_and_problems_are_told_once():
     registry.register(module_with(scribe_judges=lambda: [Beta]), "scribe-late")
     assert [record.name for record in registry.records("judges")] == ["alpha", "beta_2"]
     assert len(registry.problems) == 1
+
+
+def test_a_builder_that_raises_is_told_with_its_package(monkeypatch):
+    @frozen
+    class Broken:
+        name: ClassVar[str] = "broken"
+
+        def build(self):
+            raise ZeroDivisionError("boom")
+
+    registry = registry_of(scribe_judges=lambda: [Broken])
+    monkeypatch.setattr(Registry, "installed", lambda: registry)
+    with pytest.raises(ConfigError) as error:
+        build(Broken())
+    assert str(error.value).startswith(
+        "'broken', one of the judges of scribe-test 1.2, cannot be built: ZeroDivisionError: boom"
+    )
 
 
 def test_a_module_without_hooks_is_a_problem():

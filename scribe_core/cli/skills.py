@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from scribe_core import aio
+from scribe_core.builders import build
 from scribe_core.cli.common import columns
 from scribe_core.cli.main import FAILED
 from scribe_core.errors import ConfigError, suggest
@@ -80,7 +81,7 @@ def lint_skills(ctx: click.Context, names: tuple[str, ...], as_json: bool) -> No
     known = {text for record in registry.records("programs") for text in (record.name, record.ref)}
     problems = lint(library, known)
     if not any(problem.rule == "programs" for problem in problems):
-        judge = registry.get("judges", "programs")().build()
+        judge = build(registry.get("judges", "programs")())
         problems += aio.run(calibration_problems(library, judge))
     rows = [{"prototype": p.prototype, "rule": p.rule, "message": p.message} for p in problems]
     if as_json:
@@ -103,7 +104,7 @@ def load(names: tuple[str, ...]) -> Library:
         else registry.get("skill_libraries", name)()
         for name in names
     ]
-    return merge(builder.build() for builder in builders)
+    return merge(map(build, builders))
 
 
 def _summary(prototype: Prototype) -> dict[str, Any]:

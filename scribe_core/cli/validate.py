@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from scribe_core.builders import build
 from scribe_core.cli import logs
 from scribe_core.cli.common import columns, configs_argument, set_option
 from scribe_core.errors import ConfigError
@@ -46,10 +47,10 @@ def _report(config: "Config") -> dict[str, Any]:
     library = _checked_library(config)
     report: dict[str, Any] = {"skills": len(library), "library_digest": library.digest}
     for tool in config.tools.values():
-        tool.build()
+        build(tool)
     if config.environment is None:
         return report
-    environment = config.environment.build()
+    environment = build(config.environment)
     training = _training(config, environment) if config.optimizer else {}
     evaluation = _evaluation(config, environment)
     rollouts = training.get("training_rollouts", 0) + evaluation["evaluation_rollouts"]
@@ -64,7 +65,7 @@ def _checked_library(config: "Config") -> "Library":
     from scribe_core.registry import Registry
     from scribe_core.skills import merge
 
-    library = merge(builder.build() for builder in config.scorer.libraries)
+    library = merge(map(build, config.scorer.libraries))
     _ = library.general
     registry = Registry.installed()
     items = (item for prototype in library.values() for item in prototype.checks + prototype.failure_modes)
@@ -83,7 +84,8 @@ def _training(config: "Config", environment: "Environment") -> dict[str, Any]:
     from scribe_core.training import training_tasks
 
     (builder,) = config.require("optimizer")
-    optimizer = builder.build()
+    optimizer = build(builder)
+    check_rollouts(optimizer, config.rollout)
     tasks = training_tasks(environment, optimizer, config.training)
     settings = config.training
     per_step = (

@@ -126,6 +126,25 @@ def test_a_part_that_breaks_on_one_trajectory_costs_only_that_one(done, trajecto
     assert rows[0]["reward"] == rows[2]["reward"] == 1.0
 
 
+@pytest.mark.parametrize(
+    ("raised", "told"),
+    [
+        ("ZeroDivisionError('boom')", "ZeroDivisionError: boom"),
+        ("SystemExit(0)", "SystemExit: 0"),
+        ("ImportError('no torch')", "ImportError: no torch"),
+    ],
+)
+def test_a_part_that_cannot_be_built_is_one_line(
+    refused, scribe, trajectory, lines, config, tmp_path, raised, told
+):
+    (tmp_path / "mine.py").write_text(FRAGILE.replace("return self", f"raise {raised}"))
+    arguments = ["score", lines(trajectory("a")), "--config", config]
+    arguments += ["--set", "scorer.segmenter=mine:Fragile"]
+    shown = refused(*arguments, cwd=tmp_path)
+    assert shown == f"'mine:Fragile' cannot be built: {told}; `scribe -v` shows where"
+    assert "mine.py" in scribe("-v", *arguments, cwd=tmp_path).stderr
+
+
 FRAGILE = """
 from typing import ClassVar
 from attrs import frozen
