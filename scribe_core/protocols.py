@@ -90,11 +90,16 @@ class Policy(Protocol):
 
 @frozen
 class TokenRow:
-    """A tokenised trajectory to learn from. `tokens` follow `context`; `mask[i]` says whether token i is the policy's."""
+    """A tokenised trajectory to learn from.
+
+    `tokens` follow `context`; `mask[i]` says whether token i is the policy's. `temperature` is what they were
+    sampled at, and 1 where nobody sampled them.
+    """
 
     context: tuple[int, ...]
     tokens: tuple[int, ...]
     mask: tuple[bool, ...]
+    temperature: float = 1.0
 
 
 class TrainablePolicy(Policy, Protocol):
@@ -110,7 +115,7 @@ class TrainablePolicy(Policy, Protocol):
         """Token rows of whole conversations: sampled messages by their own ids, others by the chat format."""
 
     def logprobs(self, rows: Sequence[TokenRow]) -> Any:
-        """Log-probabilities at temperature 1: a float32 tensor (len(rows), longest tokens), right-padded with 0.
+        """Log-probabilities at each row's temperature: float32 (len(rows), longest tokens), right-padded with 0.
 
         Differentiable under torch's grad mode. Rows that share their context are cheaper next to each other.
         """

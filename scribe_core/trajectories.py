@@ -23,6 +23,7 @@ _TOP = (
 )
 _SAMPLED = ("context_ids", "token_ids", "logprobs", "offsets")
 _MESSAGE = ("role", "content", "tool_calls", "tool_call_id", "name", "raw", *_SAMPLED)
+_TEMPERATURE = "temperature"
 _CALL = ("name", "arguments")
 _TOOL = ("name", "description", "parameters")
 
@@ -125,6 +126,7 @@ def _message(value: Any, path: str) -> Message:
         raise DataError(f"{path}.role: {reprlib.repr(role)} is no role{suggest(role[:64], ROLES)}")
     calls = _items(value, "tool_calls", path)
     raw = _optional_text(value, "raw", path)
+    sampled = _sampled(value, path, raw)
     return Message(
         role=role,
         content=_content(value.get("content"), f"{path}.content"),
@@ -132,8 +134,8 @@ def _message(value: Any, path: str) -> Message:
         tool_call_id=_optional_text(value, "tool_call_id", path),
         name=_optional_text(value, "name", path),
         raw=raw,
-        sampled=_sampled(value, path, raw),
-        extra=_rest(value, _MESSAGE),
+        sampled=sampled,
+        extra=_rest(value, (*_MESSAGE, _TEMPERATURE) if sampled else _MESSAGE),
     )
 
 
@@ -215,7 +217,20 @@ def _sampled(value: Json, path: str, raw: str | None) -> Sampled | None:
         raise DataError(f"{path}: token_ids, logprobs and offsets need one length, got {lengths}")
     if list(offsets) != sorted(offsets) or (offsets and offsets[-1] > len(raw)):
         raise DataError(f"{path}.offsets: expected ascending characters of raw, up to {len(raw)}")
-    return Sampled(context_ids=context, token_ids=tokens, logprobs=logprobs, offsets=offsets)
+    return Sampled(
+        context_ids=context,
+        token_ids=tokens,
+        logprobs=logprobs,
+        offsets=offsets,
+        temperature=_temperature(value.get(_TEMPERATURE), f"{path}.{_TEMPERATURE}"),
+    )
+
+
+def _temperature(value: Any, path: str) -> float:
+    value = 1.0 if value is None else value
+    is_number = _is_integer(value) or (isinstance(value, float) and isfinite(value))
+    _expect(is_number and value > 0, path, "a finite number above 0", value)
+    return float(value)
 
 
 def _numbers(value: Json, key: str, path: str, kind: type) -> tuple[Any, ...]:
@@ -262,6 +277,8 @@ def _dump_message(message: Message) -> dict[str, Any]:
     dumped |= {key: value for key, value in optional.items() if value is not None}
     if message.sampled is not None:
         dumped |= {key: list(getattr(message.sampled, key)) for key in _SAMPLED}
+        if message.sampled.temperature != 1:
+            dumped[_TEMPERATURE] = message.sampled.temperature
     return dumped
 
 

@@ -266,10 +266,11 @@ POLICY = {
     "drops_one": "one_completion_each rows_do_not_depend_on_their_neighbours completions_are_in_order",
 }
 TRAINABLE = {
-    "always_greedy": "seeds_make_a_difference",
+    "always_greedy": "seeds_make_a_difference sampled_logprobs_are_those_of_the_weights",
     "counts_characters": "the_limit_counts_tokens",
     "offsets_of_content": "sampled_tokens_fit_their_text",
     "other_logprobs": "sampled_logprobs_are_those_of_the_weights",
+    "forgets_temperature": "sampled_logprobs_are_those_of_the_weights",
     "forgets_tokens": "sampled_tokens_fit_their_text the_limit_counts_tokens rows_keep_the_sampled_ids "
     "sampled_logprobs_are_those_of_the_weights a_second_turn_is_appended",
     "encodes_again": "rows_keep_the_sampled_ids sampled_logprobs_are_those_of_the_weights a_second_turn_is_appended",

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -144,6 +145,9 @@ def test_sampled_tokens() -> None:
     assert found.raw == "héy"
     assert found.sampled == Sampled(context_ids=(9,), token_ids=(1, 2), logprobs=(-0.5, 0.0), offsets=(0, 1))
     assert parsed(message(raw="hey")).sampled is None
+    cooler = parsed(message(**SAMPLED, temperature=0.5))
+    assert (cooler.sampled, cooler.extra) == (evolve(found.sampled, temperature=0.5), {})
+    assert parsed(message(temperature="hot")).extra == {"temperature": "hot"}
 
 
 BAD = [
@@ -209,6 +213,8 @@ BAD = [
         message(**{**SAMPLED, "logprobs": [0, "0"]}),
         "messages[0].logprobs[1]: expected a finite number, got '0'",
     ),
+    (message(**SAMPLED, temperature="hot"), "messages[0].temperature: expected a finite number above 0"),
+    (message(**SAMPLED, temperature=0), "messages[0].temperature: expected a finite number above 0, got 0"),
     (message(**{**SAMPLED, "offsets": [1, 0]}), "messages[0].offsets: expected ascending characters"),
     (
         message(**{**SAMPLED, "offsets": [0, 4]}),
@@ -373,6 +379,7 @@ def messages(draw: st.DrawFn) -> Message:
             token_ids=tuple(tokens),
             logprobs=tuple(logprobs),
             offsets=tuple(offsets),
+            temperature=draw(st.floats(0.1, 2)),
         )
     return Message(
         role=draw(st.sampled_from(ROLES)),

@@ -101,20 +101,21 @@ class _Bigrams:
         padded = self._torch.zeros(len(rows), max((len(row.tokens) for row in rows), default=0))
         for index, row in enumerate(rows):
             ids = self._torch.tensor((*row.context[-1:], *row.tokens))
-            chances = self._torch.log_softmax(weight[ids[:-1]], -1)
+            chances = self._torch.log_softmax(weight[ids[:-1]] / row.temperature, -1)
             at = self._torch.arange(len(row.tokens))
             padded = padded.index_put((self._torch.tensor(index), at), chances[at, ids[1:]])
         return padded
 
     def _row(self, messages: Sequence[Message]) -> TokenRow:
         turns, tail, _ = self._turns(messages)
+        temperature = next((m.sampled.temperature for m in messages if m.sampled), 1.0)
         if not turns:
             return TokenRow(context=tail, tokens=(), mask=())
         tokens, mask = list(turns[0][1]), [True] * len(turns[0][1])
         for between, own in turns[1:]:
             tokens += [*between, *own]
             mask += [False] * len(between) + [True] * len(own)
-        return TokenRow(context=turns[0][0], tokens=tuple(tokens), mask=tuple(mask))
+        return TokenRow(context=turns[0][0], tokens=tuple(tokens), mask=tuple(mask), temperature=temperature)
 
     def _turns(self, messages: Sequence[Message]) -> tuple[list[tuple[Ids, Ids]], Ids, Ids]:
         """(what comes before, own tokens) of each turn, what follows the last, and all since the last sampled one.
@@ -146,7 +147,13 @@ class _Bigrams:
         ids, logprobs = self._draw(context[-1], sampling, self._generator(seed))
         raw = self.tokenizer.decode(ids)
         offsets = tuple(range(len(ids)))
-        sampled = Sampled(context_ids=context, token_ids=ids, logprobs=logprobs, offsets=offsets)
+        sampled = Sampled(
+            context_ids=context,
+            token_ids=ids,
+            logprobs=logprobs,
+            offsets=offsets,
+            temperature=sampling.temperature or 1.0,
+        )
         message = Message(role="assistant", content=raw, raw=raw, sampled=sampled)
         return Completion(message=message, finish_reason="stop" if ids[-1] == END else "length")
 
@@ -154,10 +161,10 @@ class _Bigrams:
         ids: list[int] = []
         logprobs: list[float] = []
         while len(ids) < sampling.max_tokens and last != END:
-            chances = self.module.weight[last].detach().log_softmax(-1)
+            logits = self.module.weight[last].detach() / (sampling.temperature or 1.0)
+            chances = logits.log_softmax(-1)
             if sampling.temperature:
-                scaled = (chances / sampling.temperature).softmax(-1)
-                last = int(self._torch.multinomial(scaled, 1, generator=generator))
+                last = int(self._torch.multinomial(chances.exp(), 1, generator=generator))
             else:
                 last = int(chances.argmax())
             ids.append(last)

@@ -52,6 +52,8 @@ class Tiny:
             sampled = evolve(sampled, offsets=tuple(offset + 100 for offset in sampled.offsets))
         if self.fault == "other_logprobs":
             sampled = evolve(sampled, logprobs=tuple(value / 2 for value in sampled.logprobs))
+        if self.fault == "forgets_temperature":
+            sampled = evolve(sampled, temperature=1.0)
         if self.fault == "forgets_tokens":
             sampled = None
         return evolve(completion, message=evolve(completion.message, sampled=sampled))
@@ -64,9 +66,9 @@ class Tiny:
             ]
         rows = self.inner.rows(conversations)
         if self.fault == "learns_from_all":
-            rows = [TokenRow(row.context, row.tokens, (True,) * len(row.tokens)) for row in rows]
+            rows = [evolve(row, mask=(True,) * len(row.tokens)) for row in rows]
         if self.fault == "learns_from_none":
-            rows = [TokenRow(row.context, row.tokens, (False,) * len(row.tokens)) for row in rows]
+            rows = [evolve(row, mask=(False,) * len(row.tokens)) for row in rows]
         return rows
 
     def logprobs(self, rows: Sequence[TokenRow]) -> Any:
@@ -98,8 +100,8 @@ ANY = "at_least_one own_generator one_generator never_greedy sorts drops_one"
 globals().update(cases(PolicyContract, Tiny, ANY.split()))
 
 TRAINABLE = (
-    "always_greedy counts_characters offsets_of_content other_logprobs forgets_tokens encodes_again learns_from_all "
-    "learns_from_none pads_with_minus_one neighbours_matter no_gradient no_reference loads_nothing"
+    "always_greedy counts_characters offsets_of_content other_logprobs forgets_temperature forgets_tokens encodes_again "
+    "learns_from_all learns_from_none pads_with_minus_one neighbours_matter no_gradient no_reference loads_nothing"
 )
 globals().update(cases(TrainablePolicyContract, Tiny, TRAINABLE.split()))
 

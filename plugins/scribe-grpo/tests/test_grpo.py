@@ -107,6 +107,32 @@ def test_a_step_raises_what_was_rewarded(policy) -> None:
     assert all(math.isfinite(value) for value in metrics.values())
 
 
+def test_the_gradient_is_that_of_the_sampled_distribution(policy) -> None:
+    """At temperature T: d log softmax(logits / T)."""
+    asked = [Conversation(messages=(Message(role="user", content="q"),))] * 2
+    first, second = policy.generate(asked, Sampling(temperature=0.5, max_tokens=4), [1, 2])
+    found, expected = [], []
+    for completion, advantage in ((first, 1.0), (second, -1.0)):
+        sampled = completion.message.sampled
+        assert sampled is not None
+        (row,) = policy.rows([Conversation(messages=(asked[0].messages[0], completion.message))])
+        GRPO().build()._accumulate(policy, [row], [advantage], {})
+        found.append(flat_gradient(policy))
+        ids = torch.tensor([row.context + row.tokens])
+        logits = policy.module(ids).logits[0, len(row.context) - 1 : -1] / 0.5
+        chosen = logits.log_softmax(-1)[torch.arange(len(row.tokens)), torch.tensor(row.tokens)]
+        (-advantage * chosen.mean()).backward()
+        expected.append(flat_gradient(policy))
+        assert chosen.tolist() == pytest.approx(sampled.logprobs, abs=1e-4)
+    assert torch.allclose(torch.cat(found), torch.cat(expected), rtol=1e-3, atol=1e-6)
+
+
+def flat_gradient(policy) -> torch.Tensor:
+    gradient = torch.cat([p.grad.flatten() for p in policy.module.parameters()])
+    policy.module.zero_grad()
+    return gradient
+
+
 def test_the_gradient_is_the_policy_gradient(policy) -> None:
     """On-policy, one epoch: d loss = - sum A d log pi / tokens, whatever the micro-batches."""
     group = rollouts(policy, [("yes", 1.0), ("no", 0.0), ("maybe", 0.0)])

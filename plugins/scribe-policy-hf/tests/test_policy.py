@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 import transformers
+from attrs import evolve
 from scribe_policy_hf import packing
 from scribe_policy_hf.builder import HF, Lora
 from scribe_policy_hf.testing import tiny_model
@@ -74,6 +75,18 @@ def test_sampled_logprobs_are_those_of_training(policy) -> None:
     for row, completion in zip(trained, done, strict=True):
         sampled = torch.tensor(completion.message.sampled.logprobs)
         assert torch.allclose(row[: len(sampled)], sampled, atol=1e-4)
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_logprobs_are_at_the_temperature_of_each_row(policy, packed: bool) -> None:
+    warm = [evolve(row, temperature=t) for row, t in zip(ROWS, [0.5, 0.5, 2.0, 1.0], strict=True)]
+    values = packing.logprobs(policy.module, warm, packed=packed, pad_id=0)
+    for row, found in zip(warm, values, strict=True):
+        ids = torch.tensor([row.context + row.tokens])
+        logits = policy.module(ids).logits[0, len(row.context) - 1 : -1]
+        expected = (logits / row.temperature).log_softmax(-1)
+        expected = expected[torch.arange(len(row.tokens)), torch.tensor(row.tokens)]
+        assert torch.allclose(found[: len(row.tokens)], expected, atol=1e-5)
 
 
 def test_a_row_depends_on_its_seed_and_not_on_its_neighbours(policy) -> None:

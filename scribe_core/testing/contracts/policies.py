@@ -100,12 +100,17 @@ class TrainablePolicyContract(PolicyContract):
             assert all(row.mask)
             assert len(row.mask) == len(row.tokens)
 
-    def test_sampled_logprobs_are_those_of_the_weights(self, policy: TrainablePolicy) -> None:
-        completions = policy.generate(conversations(), self.sampling(), SEEDS)
+    @pytest.mark.parametrize("temperature", [1.0, 0.5, 0.0])
+    def test_sampled_logprobs_are_those_of_the_weights(
+        self, policy: TrainablePolicy, temperature: float
+    ) -> None:
+        """At the temperature that was sampled, so that rollouts are on-policy at any; greedy ones at 1."""
+        completions = policy.generate(conversations(), self.sampling(temperature), SEEDS)
         rows = self._rows(policy, completions)
         for row, values, completion in zip(rows, policy.logprobs(rows), completions, strict=True):
             sampled = sampled_of(completion)
             found = values[: len(row.tokens)].tolist()
+            assert row.temperature == sampled.temperature == (temperature or 1.0)
             assert found == pytest.approx(sampled.logprobs, abs=self.tolerance)
 
     def test_logprobs_are_padded_with_zero(self, policy: TrainablePolicy) -> None:

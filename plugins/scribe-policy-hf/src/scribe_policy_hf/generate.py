@@ -15,7 +15,7 @@ _COMPACT = 0.7
 
 @frozen
 class Draw:
-    """What one row sampled: token ids (the end token included), and their log-probabilities at temperature 1."""
+    """What one row sampled: token ids (the end token included), and their log-probabilities."""
 
     token_ids: tuple[int, ...]
     logprobs: tuple[float, ...]
@@ -102,13 +102,13 @@ def _uniforms(seeds: Sequence[int], count: int) -> Tensor:
 
 
 def _draw(logits: Tensor, temperature: float, uniforms: Tensor) -> tuple[Tensor, Tensor]:
-    """(tokens, log-probabilities at temperature 1) by inverting the cumulative distribution."""
-    logits = logits.float()
+    """(tokens, log-probabilities) by inverting the cumulative distribution; greedy ones are at temperature 1."""
+    logits = logits.float() / (temperature or 1.0)
     logprobs = logits.log_softmax(-1)
     if temperature == 0:
         tokens = logits.argmax(-1)
     else:
-        cumulative = (logits / temperature).softmax(-1).double().cumsum(-1)
+        cumulative = logits.softmax(-1).double().cumsum(-1)
         tokens = torch.searchsorted(cumulative, uniforms[:, None] * cumulative[:, -1:], right=True).squeeze(1)
         tokens = tokens.clamp(max=logits.shape[-1] - 1)
     return tokens, logprobs.gather(-1, tokens[:, None]).squeeze(1)

@@ -1,6 +1,6 @@
 """Log-probabilities of many rows in one forward pass, each context computed once.
 
-Rows with the same context form a pack, laid out as [context][row 1][row 2]... A row attends to the context and
+Rows with the same context (and temperature) form a pack, laid out as [context][row 1][row 2]... A row attends to the context and
 to itself, and its positions continue the context's. Contexts are padded on the left so that all rows of the
 batch begin in one column, and the model is asked only for logits from there on.
 """
@@ -21,7 +21,7 @@ class Packs:
     """A batch of packs. Shapes: ids and positions (B, T), mask (B, 1, T, T), or (B, T) where not packed.
 
     For each of the N tokens of all rows, in order: `packs` and `columns` (N,) say which of the last `keep`
-    logits predict it, `targets` (N,) its id. `lengths` counts the tokens of each row.
+    logits predict it, `targets` (N,) its id. `lengths` counts the tokens of each row. `temperature` is (B, 1, 1).
     """
 
     ids: Tensor
@@ -32,6 +32,7 @@ class Packs:
     columns: Tensor
     targets: Tensor
     lengths: list[int]
+    temperature: Tensor
 
 
 def logprobs(module: Any, rows: Sequence[TokenRow], *, packed: bool, pad_id: int) -> Tensor:
@@ -45,9 +46,10 @@ def logprobs(module: Any, rows: Sequence[TokenRow], *, packed: bool, pad_id: int
         use_cache=False,
         logits_to_keep=batch.keep,
     )
-    chosen = _chosen(
-        output.logits, batch.packs.to(device), batch.columns.to(device), batch.targets.to(device)
-    )
+    logits = output.logits
+    if (batch.temperature != 1).any():
+        logits = logits.float() / batch.temperature.to(device)
+    chosen = _chosen(logits, batch.packs.to(device), batch.columns.to(device), batch.targets.to(device))
     return torch.nn.utils.rnn.pad_sequence(chosen.split(batch.lengths), batch_first=True)
 
 
@@ -79,17 +81,17 @@ def pack(rows: Sequence[TokenRow], pad_id: int, packed: bool = True) -> Packs:
             column = end
     targets = [token for row in rows for token in row.tokens]
     chosen = (torch.tensor(values, dtype=torch.long) for values in (packs, columns, targets))
+    mask = _mask(segment) if packed else (segment >= 0).long()
+    temperature = torch.tensor([group[0].temperature for group in groups])[:, None, None]
     lengths = [len(row.tokens) for row in rows]
-    return Packs(
-        ids, positions, _mask(segment) if packed else (segment >= 0).long(), right + 1, *chosen, lengths
-    )
+    return Packs(ids, positions, mask, right + 1, *chosen, lengths, temperature)
 
 
 def _groups(rows: Sequence[TokenRow], packed: bool) -> Iterator[list[TokenRow]]:
     if not packed:
         yield from ([row] for row in rows)
         return
-    for _, group in groupby(rows, key=lambda row: row.context):
+    for _, group in groupby(rows, key=lambda row: (row.context, row.temperature)):
         yield list(group)
 
 

@@ -64,7 +64,11 @@ class HFPolicy:
             end_ids=self._end_ids,
             pad_id=self._pad_id,
         )
-        return [self._completion(added, draw) for (_, added), draw in zip(contexts, draws, strict=True)]
+        temperature = sampling.temperature or 1.0
+        return [
+            self._completion(added, draw, temperature)
+            for (_, added), draw in zip(contexts, draws, strict=True)
+        ]
 
     def rows(self, conversations: Sequence[Conversation]) -> list[TokenRow]:
         return [self._row(conversation) for conversation in conversations]
@@ -112,14 +116,18 @@ class HFPolicy:
         ended = before[-1] in self._end_ids
         return before, self._encode(self._chat.continuation(messages[last + 1 :], ended))
 
-    def _completion(self, context: tuple[int, ...], draw: Draw) -> Completion:
+    def _completion(self, context: tuple[int, ...], draw: Draw, temperature: float) -> Completion:
         written = draw.token_ids[:-1] if draw.ended else draw.token_ids
         raw, offsets = self._decode(written)
         if draw.ended:
             offsets += (len(raw),)
         content, calls = parse_calls(raw)
         sampled = Sampled(
-            context_ids=context, token_ids=draw.token_ids, logprobs=draw.logprobs, offsets=offsets
+            context_ids=context,
+            token_ids=draw.token_ids,
+            logprobs=draw.logprobs,
+            offsets=offsets,
+            temperature=temperature,
         )
         message = Message(role="assistant", content=content, tool_calls=calls, raw=raw, sampled=sampled)
         return Completion(message=message, finish_reason="stop" if draw.ended else "length")
@@ -147,7 +155,8 @@ class HFPolicy:
             tokens += own
             mask += [True] * len(own)
             done = (*before, message)
-        return TokenRow(context, tuple(tokens), tuple(mask))
+        temperature = next((m.sampled.temperature for m in done if m.sampled), 1.0)
+        return TokenRow(context, tuple(tokens), tuple(mask), temperature)
 
     def _written(self, message: Message, before: tuple[Message, ...], conversation: Conversation) -> Message:
         """A message as if the policy had sampled it."""
