@@ -24,7 +24,7 @@ from scribe_core.records import read_jsonl
 from scribe_core.rollout import Episode, episodes, rollout
 from scribe_core.runs import RunFolder, make_manifest
 from scribe_core.scorer import Scorer
-from scribe_core.settings import TrainingSettings
+from scribe_core.settings import RolloutSettings, TrainingSettings
 from scribe_core.tools import by_name
 from scribe_core.types import Group, Scored, Task, Trajectory
 
@@ -249,6 +249,15 @@ def training_tasks(
             f"training.tasks_per_step: {settings.tasks_per_step} is more than the {len(tasks)} training tasks"
         )
     return tasks
+
+
+def check_rollouts(optimizer: Optimizer, settings: RolloutSettings) -> None:
+    """Raises ConfigError where the optimizer cannot learn from what is sampled."""
+    if optimizer.learns_from == "rollouts" and settings.temperature == 0:
+        raise ConfigError(
+            "rollout.temperature: 0 plays every rollout of a task alike, which leaves nothing to compare; "
+            "choose a number above 0, such as 1.0"
+        )
 
 
 def step_tasks(tasks: Sequence[Task], step: int, count: int, seed: int) -> list[Task]:

@@ -89,6 +89,12 @@ def test_a_run_from_start_to_evaluation(done, refused, workplace):
     assert (after["run"], after["checkpoint"]) == ("runs/my-run", "runs/my-run/checkpoints/step-000003")
 
 
+@pytest.mark.parametrize("command", ["train", "validate"])
+def test_greedy_rollouts_are_nothing_to_learn_from(refused, workplace, command):
+    greedy = ["--set", "rollout.temperature=0"]
+    assert "rollout.temperature: 0 plays" in refused(command, "my run.toml", *greedy, cwd=workplace)
+
+
 def test_an_evaluation_is_shown_and_kept(done, workplace):
     inside = {"cwd": workplace}
     done("train", "my run.toml", **inside)
