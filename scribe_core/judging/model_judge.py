@@ -7,10 +7,11 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from scribe_core.judging import prompts, verdicts
 from scribe_core.judging.asking import CallError, Endpoint, Mode, Prompt, Question, Replies, Reply
+from scribe_core.judging.canaries import Canaries
 from scribe_core.judging.programs import find_all
 from scribe_core.judging.replies import Answer, read_probabilities, read_reply
 from scribe_core.judging.verdicts import Answers, Findings, programs_cap
@@ -18,6 +19,7 @@ from scribe_core.protocols import JudgeRequest, Program
 from scribe_core.skills import Prototype, apply_rubric
 from scribe_core.types import Finding, Json, Usage, Verdict
 
+NOT_ASKED = Finding(answer="not_applicable")
 READINGS = 2
 """How often a model is asked for a reply that can be read."""
 
@@ -37,6 +39,7 @@ class ModelJudge:
     replies: Replies | None = None
     programs: Mapping[str, Program] | None = None
     """By name, in place of the installed ones."""
+    canaries: Canaries = field(factory=lambda: Canaries(0))
 
     def remembering(self, replies: Replies) -> "ModelJudge":
         """The same judge, which asks nothing that `replies` knows."""
@@ -66,7 +69,19 @@ class ModelJudge:
         questions = self._open(request.prototype, found)
         if not questions:
             return apply_rubric(request.prototype, found, found)
-        return await self._ask(request, found, questions)
+        verdict = await self._ask(request, found, questions)
+        return evolve(verdict, usage=verdict.usage + await self._watch(request, questions))
+
+    async def _watch(self, request: JudgeRequest, questions: tuple[Question, ...]) -> Usage:
+        """Puts the same questions about a canary, where one is due; what that cost."""
+        due = self.canaries.next(request)
+        if due is None:
+            return Usage()
+        kind, canary = due
+        by_program = [i for i in request.prototype.checks + request.prototype.failure_modes if i.program]
+        verdict = await self._ask(canary, {item.id: NOT_ASKED for item in by_program}, questions)
+        self.canaries.note(kind, canary, verdict)
+        return verdict.usage
 
     def _found(self, request: JudgeRequest) -> dict[str, Finding]:
         return {} if self.mode == "direct" else find_all(request.prototype, request.subgoal, self.programs)
