@@ -38,9 +38,11 @@ TEXT = {"type": "string"}
         ("price of 5%", "5%"),
         ("anything", None),
         ("anything", True),
-        ("anything", ""),
         ("anything", "dontcare"),
-        ("anything", "?!"),
+        ("join them by , and sort", ","),
+        ("rows whose age is '>' 5", ">"),
+        ("one ticket, no changes: 0", 0),
+        ("one ticket, no changes: 0", 1),
     ],
 )
 def test_values_with_a_source(request_text: str, value: Any) -> None:
@@ -61,6 +63,15 @@ def test_values_with_a_source(request_text: str, value: Any) -> None:
         ("anything", float("inf")),
         ("anything", 10**400),
         ("", "Paris"),
+        ("anything", ""),
+        ("anything", "  "),
+        ("anything", "\u200b"),
+        ("anything", "?!"),
+        ("well-known, or not?", "-"),
+        ("anything", 0),
+        ("anything", 1.0),
+        ("anything", "默认值"),
+        ("anything", "значение"),
     ],
 )
 def test_values_from_nowhere(request_text: str, value: Any) -> None:
@@ -83,6 +94,7 @@ def test_values_that_the_schema_gives(schema: dict[str, Any], value: Any) -> Non
 
 def test_other_scripts_cannot_be_compared() -> None:
     assert support(Node(("x",), "Beijing", TEXT), read_source("北京的天气怎么样")) == "unknown"
+    assert support(Node(("x",), "你好吗", TEXT), read_source("Say 你好 to them")) == "unknown"
 
 
 REQUEST = "What is the weather in Oslo for the next 3 days?"

@@ -99,10 +99,11 @@ def few_doubtful_values(subgoal: Subgoal) -> Finding:
 @program
 def no_repeated_call(subgoal: Subgoal) -> Finding:
     """Whether no two calls of one message are the same."""
+    offered = tools(subgoal)
     for message in own(subgoal):
         seen: set[str] = set()
         for call in message.tool_calls[:MOST_CALLS]:
-            if (key := call_key(call)) in seen:
+            if (key := call_key(call, offered.get(call.name))) in seen:
                 return failed(f"{call.name[:80]} is called twice with the same arguments", subgoal, call.name)
             seen.add(key)
     return PASS if calls(subgoal) else NOT_APPLICABLE

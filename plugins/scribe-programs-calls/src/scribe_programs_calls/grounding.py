@@ -72,7 +72,7 @@ def _number_support(node: Node, source: Source) -> Support:
     value = as_float(node.value)
     if states_number(source, value):
         return "stated"
-    if value in (0.0, 1.0) or value in (m.value for m in numbers.mentions(_about(node.schema))):
+    if value in (m.value for m in numbers.mentions(_about(node.schema))):
         return "given"
     return "derived" if _is_difference(value, source.stated) else "nowhere"
 
@@ -89,10 +89,12 @@ def _is_difference(value: float, stated: Sequence[float]) -> bool:
 
 def _text_support(node: Node, source: Source) -> Support:
     text = node.value[:4000]
-    if not compact(text) or states_text(source, text):
+    if states_text(source, text) or (not compact(text) and text.strip() in source.marks):
         return "stated"
     if _is_given(text, node.schema):
         return "given"
+    if not compact(text) or (not is_latin(text) and not source.scripts):
+        return "nowhere"
     if not (source.latin and is_latin(text)):
         return "unknown"
     return _date_support(text, source) or _amount_support(text, source) or _word_support(text, source)
@@ -103,7 +105,8 @@ def _is_given(text: str, schema: Json) -> bool:
     offered = [*allowed(schema), schema.get("default")]
     if any(isinstance(value, str) and fold(value[:4000]) == fold(text) for value in offered):
         return True
-    return f" {' '.join(words(text))} " in f" {' '.join(words(description(schema)))} "
+    said = words(text)
+    return bool(said) and f" {' '.join(said)} " in f" {' '.join(words(description(schema)))} "
 
 
 def _date_support(text: str, source: Source) -> Support | None:

@@ -9,7 +9,7 @@ from scribe_core import hookimpl
 @hookimpl
 def scribe_programs() -> Iterator[type[Any]]:
     """Programs about tool calls that need no reference answer."""
-    from scribe_programs_calls import conversation, coverage, grounding, slots, structure, toolfit
+    from scribe_programs_calls import conversation, coverage, grounding, restraint, slots, structure, toolfit
 
     yield from (
         structure.call_parses,
@@ -26,6 +26,8 @@ def scribe_programs() -> Iterator[type[Any]]:
         coverage.few_doubtful_values,
         coverage.no_repeated_call,
         coverage.no_answered_call_again,
+        restraint.request_not_copied,
+        restraint.no_call_too_many,
         toolfit.called_tools_relate,
         toolfit.asked_tools_called,
         toolfit.every_call_adds,

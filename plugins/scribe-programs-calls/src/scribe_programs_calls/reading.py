@@ -5,15 +5,18 @@ Positions are those of whole messages: a span that touches a message covers it.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from unicodedata import category, normalize
 
 from scribe_core.spans import canonical_json, span_text
 from scribe_core.types import Finding, Json, Message, Subgoal, ToolCall, ToolSpec
+from scribe_programs_calls.arguments import MOST_DEPTH, properties
 
 MOST_TEXT = 60_000
 """Characters of a text that are looked at."""
 MOST_CALLS = 64
 """Calls of a span or an exchange that are looked at."""
 RESULTS = ("tool", "function")
+_EDGES = " .,;:!?'\"`"
 NOT_APPLICABLE = Finding(answer="not_applicable")
 PASS = Finding(answer="pass")
 
@@ -130,9 +133,32 @@ def repetitions(subgoal: Subgoal) -> Iterator[tuple[ToolCall, Message]]:
             answered[call_key(waiting.pop(next(by_id, 0)))] = message
 
 
-def call_key(call: ToolCall) -> str:
-    """One text for all calls that ask for the same thing."""
-    return f"{call.name[:1000]} {key_of(call.arguments)}"
+def call_key(call: ToolCall, tool: ToolSpec | None = None) -> str:
+    """One text for all calls that ask for the same thing; with the tool, also where one writes out a default."""
+    arguments: object = call.arguments
+    if tool is not None and isinstance(arguments, Mapping):
+        declared = properties(tool.parameters)
+        arguments = {
+            name: value
+            for name, value in arguments.items()
+            if "default" not in (schema := declared.get(name, {})) or schema["default"] != value
+        }
+    return f"{call.name[:1000]} {key_of(_plain(arguments))}"
+
+
+def _plain(value: object, depth: int = 0) -> object:
+    """A value without what makes no difference: blanks, invisible characters, marks at the edges, `5.0` for 5."""
+    if isinstance(value, str):
+        visible = "".join(c if c.isprintable() else " " for c in value[:MOST_TEXT] if category(c) != "Cf")
+        spaced = " ".join(normalize("NFKC", visible).split())
+        return spaced.strip(_EDGES) or spaced
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if depth < MOST_DEPTH and isinstance(value, Mapping):
+        return {name: _plain(inner, depth + 1) for name, inner in value.items()}
+    if depth < MOST_DEPTH and isinstance(value, (list, tuple)):
+        return [_plain(inner, depth + 1) for inner in value]
+    return value
 
 
 def key_of(value: object) -> str:

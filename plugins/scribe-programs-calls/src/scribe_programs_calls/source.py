@@ -11,6 +11,7 @@ from scribe_programs_calls import dates, gazetteer, numbers
 from scribe_programs_calls.words import STOPWORDS, compact, content_words, fold, is_latin, stem, words
 
 _LONGEST_ALIAS = 3
+_MARK = re.compile(r"(?<![^\s'\"`])[^\w\s'\"`]{1,3}(?![^\s'\"`])")
 _MISSPELT, _MOST_COMPARED, _FEW = 0.86, 60, 4
 
 
@@ -35,6 +36,10 @@ class Source:
     times: frozenset[tuple[int, int]]
     relative: bool
     latin: bool
+    scripts: bool
+    """Whether it has letters that are not Latin."""
+    marks: frozenset[str]
+    """What stands between spaces or quotes without a letter or digit, such as an operator."""
 
 
 @lru_cache(maxsize=256)
@@ -57,6 +62,8 @@ def read_source(text: str) -> Source:
         times=frozenset(dates.times(text)),
         relative=dates.is_relative(text),
         latin=is_latin(text),
+        scripts=any(char.isalpha() and ord(char) >= 0x250 for char in text),
+        marks=frozenset(_MARK.findall(text)),
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from scribe_core.builders import program
 from scribe_core.types import Finding, Subgoal, ToolCall, ToolSpec
 from scribe_programs_calls import numbers
-from scribe_programs_calls.arguments import properties, required
+from scribe_programs_calls.arguments import allowed, as_text, properties, required
 from scribe_programs_calls.asked import tool_text, values_of
 from scribe_programs_calls.reading import (
     MOST_TEXT,
@@ -49,9 +49,9 @@ def called_tools_relate(subgoal: Subgoal) -> Finding:
     if not called or results(subgoal) or not is_latin(text):
         return NOT_APPLICABLE
     wanted = _wanted(text)
-    if len(wanted) < 2:
+    if not wanted:
         return NOT_APPLICABLE
-    if any(wanted & set(map(stem, _all_words(tool))) - _GENERIC for tool in called):
+    if any(wanted & set(map(stem, _telling_words(tool))) - _GENERIC for tool in called):
         return PASS
     return failed(f"{called[0].name} shares no word with the request", subgoal, called[0].name)
 
@@ -160,6 +160,12 @@ def _name_stems(tool: ToolSpec) -> list[str]:
     return [
         stem(word) for word in name_words(tool.name[:200]) if len(word) > 1 and stem(word) not in _GENERIC
     ]
+
+
+def _telling_words(tool: ToolSpec) -> list[str]:
+    """Its words, and the values that it lists: who asks for a burger may mean the tool whose dishes they are."""
+    listed = (as_text(v) for schema in properties(tool.parameters).values() for v in allowed(schema)[:100])
+    return [*_all_words(tool), *words(" ".join(listed)[:4000])]
 
 
 def _all_words(tool: ToolSpec) -> list[str]:
