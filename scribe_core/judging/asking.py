@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Awaitable, Callable
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from attrs import field, frozen
 
@@ -102,10 +102,12 @@ class Replies(Protocol):
     ) -> tuple[Reply, bool]:
         """The reply that is remembered for `asked`, or else that of `ask`, and whether it was remembered.
 
+        `asked["endpoint"]` is the endpoint's identity: what it reports of its revision holds for all of its replies.
         Equal questions that come at the same time are asked once. What `ask` raises is raised, and not remembered.
         """
 
 
+@runtime_checkable
 class Remembering(Protocol):
     """A judge that can be given a memory."""
 

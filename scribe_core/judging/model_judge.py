@@ -57,8 +57,8 @@ class ModelJudge:
     def identify(self, request: JudgeRequest, prompt: Prompt) -> Json:
         """What a reply depends on; a change in any part of it is another question."""
         return {
-            **self.endpoint.identity,
-            **prompt.identity,
+            "endpoint": self.endpoint.identity,
+            "prompt": prompt.identity,
             "mode": self.mode,
             "prototype": request.prototype.digest,
             "sample": request.sample,

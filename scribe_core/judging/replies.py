@@ -13,7 +13,7 @@ from scribe_core.judging.asking import Question
 LONGEST = 64 * 1024
 """Characters of a reply that are read, from its end: the verdict comes last."""
 MAX_STARTS = 256
-"""Places in a reply that are tried as the start of an object."""
+"""Places in a reply that are tried as the start of an object, counted from its end."""
 
 _DECODER = json.JSONDecoder(strict=False)
 
@@ -55,15 +55,14 @@ def read_probabilities(text: str, questions: Sequence[Question]) -> dict[str, An
 
 def _objects(text: str) -> Iterator[dict[str, Any]]:
     """The outermost JSON objects in a text, in order."""
-    at = 0
-    for _ in range(MAX_STARTS):
-        at = text.find("{", at)
-        if at < 0:
-            return
+    starts = [match.start() for match in re.finditer(r"\{", text)][-MAX_STARTS:]
+    end = 0
+    for start in starts:
+        if start < end:
+            continue
         try:
-            value, at = _DECODER.raw_decode(text, at)
+            value, end = _DECODER.raw_decode(text, start)
         except (ValueError, RecursionError):
-            at += 1
             continue
         if isinstance(value, dict):
             yield value

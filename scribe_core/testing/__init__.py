@@ -24,7 +24,7 @@ CONTRACTS = (
     *("OptimizerContract", "PolicyContract", "ProgramContract", "RouterContract", "SegmenterContract"),
     *("ToolContract", "TrackerContract", "TrainablePolicyContract"),
 )
-FAKES = ("FixedSegmenter", "RecordingTracker", "ScriptedJudge", "ScriptedPolicy")
+FAKES = ("FixedSegmenter", "RecordingTracker", "ScriptedEndpoint", "ScriptedJudge", "ScriptedPolicy")
 SAMPLES = (
     *("awkward_trajectories", "sample_judgement", "sample_library", "sample_prototype", "sample_subgoal"),
     "sample_trajectory",

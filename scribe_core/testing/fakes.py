@@ -10,6 +10,8 @@ from typing import Any, ClassVar, Self
 
 from attrs import field, frozen
 
+from scribe_core.judging.asking import Prompt
+from scribe_core.judging.asking import Reply as ModelReply
 from scribe_core.protocols import JudgeRequest
 from scribe_core.skills.prototype import Prototype
 from scribe_core.types import (
@@ -74,6 +76,24 @@ class ScriptedJudge:
     def _verdict(self, request: JudgeRequest) -> Verdict:
         answer = self.script(request.prototype, request.subgoal) if callable(self.script) else self.script
         return answer if isinstance(answer, Verdict) else Verdict(status="scored", score=answer)
+
+
+@frozen(eq=False)
+class ScriptedEndpoint:
+    """A model behind a `ModelJudge` that replies as told: a text, or what a function of the prompt gives.
+
+    A function may also give a whole reply, or raise CallError. `asked` holds each prompt and its sample index.
+    """
+
+    script: str | Callable[[Prompt, int], str | ModelReply]
+    probabilities: bool = False
+    identity: Mapping[str, Any] = field(factory=lambda: {"judge": "scripted", "model": "none"})
+    asked: list[tuple[Prompt, int]] = field(factory=list)
+
+    async def ask(self, prompt: Prompt, sample: int) -> ModelReply:
+        self.asked.append((prompt, sample))
+        reply = self.script(prompt, sample) if callable(self.script) else self.script
+        return ModelReply(text=reply) if isinstance(reply, str) else reply
 
 
 @frozen
