@@ -3,14 +3,15 @@
     python contrib/benchmarks/demo_seeds.py --seeds 0 1 2 --minutes 4
 
 Each arm gets as many minutes of training (evaluation apart) on the demo's recipes, and is judged by its accuracy on
-the same held-out tasks. The order of the arms changes from seed to seed, since a machine is not always as fast.
-Seeds that --out holds already are not run again. Progress goes to standard error; the last line of standard output is one JSON object.
+the same held-out tasks. Minutes are counted in steps, by what two quiet cores do in one, so that no other load on the
+machine decides; `cpu_minutes` tells what each arm took in all, with loading and evaluation. Seeds that --out holds already are not run again. Progress goes to standard error; the last line of standard output is one JSON object.
 """
 
 import argparse
 import json
 import shutil
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
@@ -25,17 +26,25 @@ WARM, SCRIBE = RECIPES / "bfcl-warm-start.toml", RECIPES / "bfcl-scribe.toml"
 ARMS: Mapping[str, tuple[Path, tuple[str, ...]]] = {
     "scribe": (SCRIBE, ()),
     "outcome": (SCRIBE, ("scorer.aggregator.process=0.0", "scorer.aggregator.outcome=1.0")),
-    "warm_start": (WARM, ("training.steps=100000",)),
+    "warm_start": (WARM, ()),
 }
+STEPS_PER_MINUTE = {SCRIBE: 6.5, WARM: 35.0}
+WARM_START_MINUTES = 1.7
 
 
 def main() -> None:
     options = arguments()
-    results: list[dict[str, dict[str, float]]] = []
+    records: list[dict[str, Any]] = []
     for number, seed in enumerate(options.seeds):
-        results.append(one_seed(seed, number, options))
+        records.append(one_seed(seed, number, options))
+        results = [record["outcomes"] for record in records]
         print(json.dumps({"seed": seed, **summary(results)}), file=sys.stderr, flush=True)
-    figures = {"seeds": options.seeds, "minutes": options.minutes, "tasks": len(results[0]["before"])}
+    figures = {
+        "seeds": options.seeds,
+        "minutes": options.minutes,
+        "tasks": len(results[0]["before"]),
+        "cpu_minutes": {arm: [round(record["cpu_minutes"][arm], 1) for record in records] for arm in ARMS},
+    }
     print(json.dumps({**figures, **summary(results)}))
 
 
@@ -55,39 +64,47 @@ def arguments() -> argparse.Namespace:
     return options
 
 
-def one_seed(seed: int, number: int, options: argparse.Namespace) -> dict[str, dict[str, float]]:
-    """Outcome of each held-out task, before and after each arm."""
+def one_seed(seed: int, number: int, options: argparse.Namespace) -> dict[str, Any]:
+    """Outcome of each held-out task before and after each arm, and what each arm took."""
     finished = options.out / f"seed-{seed}.json"
     settings = {"minutes": options.minutes, "set": options.overrides}
     if finished.exists():
-        record = json.loads(finished.read_text())
+        record: dict[str, Any] = json.loads(finished.read_text())
         if record["settings"] != settings:
             sys.exit(f"{finished}: made with {record['settings']}, not with {settings}; give another --out")
-        return dict(record["outcomes"])
-    outcomes = run_seed(seed, number, options)
-    finished.write_text(json.dumps({"settings": settings, "outcomes": outcomes}))
-    return outcomes
+        return record
+    record = {"settings": settings, **run_seed(seed, number, options)}
+    finished.write_text(json.dumps(record))
+    return record
 
 
-def run_seed(seed: int, number: int, options: argparse.Namespace) -> dict[str, dict[str, float]]:
+def run_seed(seed: int, number: int, options: argparse.Namespace) -> dict[str, Any]:
     folder = options.out / f"seed-{seed}"
     if folder.exists():  # what a killed benchmark left
         shutil.rmtree(folder)
     shared = [*options.overrides, f"training.seed={seed}"]
-    checkpoint = train(Config.load([WARM], shared), folder / "before")
-    outcomes = {"before": held_out(folder / "before")}
+    checkpoint = train(Config.load([WARM], [*shared, *minutes(WARM, WARM_START_MINUTES)]), folder / "before")
+    outcomes, cpu_minutes = {"before": held_out(folder / "before")}, {}
     names = list(ARMS)
     for name in names[number % len(names) :] + names[: number % len(names)]:
         recipe, overrides = ARMS[name]
-        chosen = [f"policy.model={checkpoint / 'policy'}", f"training.minutes={options.minutes}", *overrides]
+        chosen = [f"policy.model={checkpoint / 'policy'}", *minutes(recipe, options.minutes), *overrides]
         # The warm start goes on with other tasks than those it has just seen.
         seeded = [f"training.seed={seed + 1000}"]
+        started = time.process_time()
         finished = train(Config.load([recipe], [*shared, *chosen, *seeded]), folder / name)
+        cpu_minutes[name] = (time.process_time() - started) / 60
         outcomes[name] = held_out(folder / name)
         shutil.rmtree(finished)
-        print(f"seed {seed} {name}: {fmean(outcomes[name].values()):.3f}", file=sys.stderr, flush=True)
+        accuracy = fmean(outcomes[name].values())
+        print(f"seed {seed} {name}: {accuracy:.3f}, {cpu_minutes[name]:.1f} CPU minutes", file=sys.stderr)
     shutil.rmtree(checkpoint)
-    return outcomes
+    return {"outcomes": outcomes, "cpu_minutes": cpu_minutes}
+
+
+def minutes(recipe: Path, number: float) -> list[str]:
+    """The overrides that let a recipe train for so many minutes of two quiet cores."""
+    return [f"training.steps={round(number * STEPS_PER_MINUTE[recipe])}", "training.minutes=100000"]
 
 
 def held_out(run: Path) -> dict[str, float]:
