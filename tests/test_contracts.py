@@ -1,5 +1,6 @@
 """Core's own parts keep the contracts; and each test of each contract fails for a part that is wrong."""
 
+import json
 import os
 import re
 import subprocess
@@ -14,14 +15,17 @@ from attrs import frozen
 
 from scribe_core import testing
 from scribe_core.builtin import plugin
+from scribe_core.builtin.cached import Cached
 from scribe_core.builtin.folder import Folder
 from scribe_core.builtin.functions import FunctionEnvironment
 from scribe_core.builtin.lexical import Lexical
+from scribe_core.builtin.panel import Panel
 from scribe_core.builtin.programs_judge import ProgramsJudge, ProgramVerdicts
 from scribe_core.builtin.python_tool import PythonTool
 from scribe_core.builtin.trackers import ConsoleTracker, JsonlTracker
 from scribe_core.builtin.turns import Turns
 from scribe_core.builtin.weighted import Weighted
+from scribe_core.judging import ModelJudge, Prompt
 from scribe_core.registry import Registry
 from scribe_core.skills import Check, dump_prototype
 from scribe_core.spans import span_text
@@ -34,6 +38,7 @@ from scribe_core.testing import (
     LibraryContract,
     PolicyContract,
     RouterContract,
+    ScriptedEndpoint,
     ScriptedJudge,
     ScriptedPolicy,
     SegmenterContract,
@@ -132,6 +137,43 @@ class TestProgramsJudgeWithPrograms(JudgeContract):
     def prototype(self):
         checks = [Check(id=name, question="?", caps=1, program=name) for name in ("quotes", "breaks")]
         return sample_prototype(checks=tuple(checks))
+
+
+@frozen
+class AskingJudge:
+    """A judge that asks a model, which gives every step another answer."""
+
+    name: ClassVar[str] = "asking"
+
+    def build(self):
+        return ModelJudge(endpoint=ScriptedEndpoint(_by_length))
+
+
+def _by_length(prompt: Prompt, sample: int) -> str:
+    answers = {q.id: {"reason": "So.", "answer": q.answers[len(prompt.user) % 2]} for q in prompt.questions}
+    return json.dumps(answers)
+
+
+class TestCached(JudgeContract):
+    covers = Cached
+
+    @pytest.fixture
+    def builder(self, tmp_path: Path):
+        return Cached(judge=AskingJudge(), path=str(tmp_path / "judge.sqlite"))
+
+
+class TestPanel(JudgeContract):
+    covers = Panel
+
+    def builder(self):
+        return Panel(judges=(AskingJudge(), ScriptedJudge(script=2.0)), rule="mean", arbiters=(AskingJudge(),))
+
+
+class TestCachedPanel(JudgeContract):
+    @pytest.fixture
+    def builder(self, tmp_path: Path):
+        panel = Panel(judges=(AskingJudge(), ProgramsJudge()), arbiters=(AskingJudge(),))
+        return Cached(judge=panel, path=str(tmp_path / "judge.sqlite"))
 
 
 class TestScriptedJudge(JudgeContract):

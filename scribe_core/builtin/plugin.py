@@ -45,9 +45,13 @@ def scribe_routers() -> Builders:
 
 @hookimpl
 def scribe_judges() -> Builders:
+    from scribe_core.builtin.cached import Cached
+    from scribe_core.builtin.panel import Panel
     from scribe_core.builtin.programs_judge import ProgramsJudge
 
     yield ProgramsJudge
+    yield Cached
+    yield Panel
 
 
 @hookimpl

@@ -16,7 +16,7 @@ from pathlib import Path
 from threading import Lock
 
 import structlog
-from attrs import astuple, frozen
+from attrs import asdict, frozen
 
 from scribe_core.errors import ConfigError
 from scribe_core.judging.asking import Reply
@@ -93,14 +93,14 @@ class ReplyFile:
             log.warning("cache_row_damaged", path=str(self.path), asked=asked, action="asking again")
             return None
         kept = json.loads(text)
-        return Reply(text=kept["text"], usage=Usage(*kept["usage"]), revision=revision)
+        return Reply(text=kept["text"], usage=Usage(**kept["usage"]), revision=revision)
 
     def write(self, endpoint: str, asked: str, reply: Reply, keep: bool) -> "Future[None]":
         """Writes a reply to keep, or only its revision. Done when a kill cannot undo it, or when it failed with a warning.
 
         A thread of its own writes what has come while it wrote what came before.
         """
-        text = json.dumps({"text": reply.text, "usage": astuple(reply.usage)}) if keep else ""
+        text = json.dumps({"text": reply.text, "usage": asdict(reply.usage)}) if keep else ""
         revision = reply.revision.encode("utf-8", "backslashreplace").decode()
         with self._queueing:
             if not self._rows:
