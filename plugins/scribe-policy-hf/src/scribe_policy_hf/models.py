@@ -48,14 +48,14 @@ def load(name: str, dtype: torch.dtype, key: str = "policy.model") -> tuple[Any,
         folders.append(folder.parent)
         if len(folders) > _MAX_ADAPTERS:
             raise ConfigError(f"{key}: {folders[0]}: more than {_MAX_ADAPTERS} adapters on one model")
-        name = source(adapters.base(folder.parent))
-    module, tokenizer = _load(name, torch.float32 if folders else dtype)
+        name = source(adapters.base(folder.parent), key)
+    module, tokenizer = _load(name, torch.float32 if folders else dtype, key)
     for folder in reversed(folders):
         module = adapters.merge(module, folder)
     return module.to(dtype), tokenizer
 
 
-def _load(name: str, dtype: torch.dtype) -> tuple[Any, Any]:
+def _load(name: str, dtype: torch.dtype, key: str) -> tuple[Any, Any]:
     try:
         with quietly():
             tokenizer = transformers.AutoTokenizer.from_pretrained(name, trust_remote_code=False)
@@ -71,14 +71,10 @@ def _load(name: str, dtype: torch.dtype) -> tuple[Any, Any]:
         raise ConfigError(
             f"{key}: {name!r} cannot be loaded ({first}); choices: {EMBEDDED!r}, a local folder, a hub id"
         ) from error
-    if lacking := sorted({*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])}):
-        raise ConfigError(
-            f"{key}: {name!r} lacks weights or has them in another shape: {lacking[0]}, ..."
-        )
+    if lacking := sorted({*report["missing_keys"], *(mismatch[0] for mismatch in report["mismatched_keys"])}):
+        raise ConfigError(f"{key}: {name!r} lacks weights or has them in another shape: {lacking[0]}, ...")
     if tokenizer.chat_template is None:
-        raise ConfigError(
-            f"{key}: the tokenizer of {name!r} has no chat template; use an instruct model"
-        )
+        raise ConfigError(f"{key}: the tokenizer of {name!r} has no chat template; use an instruct model")
     return module, tokenizer
 
 
