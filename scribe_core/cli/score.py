@@ -1,11 +1,14 @@
 """`scribe score`: trajectories in, a line of JSON out for each, in order."""
 
 import json
+import os
+import stat
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from itertools import islice
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
+from queue import Queue
+from threading import Thread
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import click
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
     from scribe_core.scorer import Scorer
 
 CHUNK = 256
-"""Lines that are scored together."""
+"""Lines that are scored together, at most."""
 
 Line = tuple[int, Trajectory | LineError]
 
@@ -54,8 +57,10 @@ def score(
     from scribe_core.config import Config
 
     logs.configure(ctx.obj)
-    scorer = Config.load(configs, overrides).scorer.build()
-    with _source(file) as source, _sink(file, out) as sink:
+    with redirect_stdout(sys.stderr):
+        scorer = Config.load(configs, overrides).scorer.build()
+    # What parts print while they work must not stand among the results.
+    with _source(file) as source, _sink(source, out) as sink, redirect_stdout(sys.stderr):
         good, bad = _score_all(scorer, source, sink)
         if not good + bad:
             raise DataError(f"{file}: holds no trajectories")
@@ -69,9 +74,8 @@ def _score_all(scorer: "Scorer", source: BinaryIO, sink: BinaryIO) -> tuple[int,
     """Writes a record for each line; returns how many were scored and how many were bad."""
     good = bad = 0
     judged_outcome: dict[str, bool] = {}
-    lines = iterate_trajectories(source)
-    while chunk := [_consistent(line, judged_outcome) for line in islice(lines, CHUNK)]:
-        for record in _records(scorer, chunk):
+    for chunk in _chunks(iterate_trajectories(source)):
+        for record in records(scorer, [consistent(line, judged_outcome) for line in chunk]):
             bad += "error" in record
             good += "error" not in record
             text = json.dumps(record, ensure_ascii=False, allow_nan=False)
@@ -80,7 +84,32 @@ def _score_all(scorer: "Scorer", source: BinaryIO, sink: BinaryIO) -> tuple[int,
     return good, bad
 
 
-def _records(scorer: "Scorer", chunk: Sequence[Line]) -> Iterator[dict[str, Any]]:
+def _chunks(lines: Iterator[Line]) -> Iterator[list[Line]]:
+    """What was read while the lines before it were scored: no line waits for one that has not come yet."""
+    read: Queue[Line | BaseException | None] = Queue(CHUNK)
+
+    def fill() -> None:
+        try:
+            for line in lines:
+                read.put(line)
+            read.put(None)
+        except BaseException as error:
+            read.put(error)
+
+    Thread(target=fill, name="scribe-read", daemon=True).start()
+    last = False
+    while not last:
+        items = [read.get(), *(read.get() for _ in range(read.qsize()))]
+        chunk = [item for item in items if isinstance(item, tuple)]
+        last = len(chunk) < len(items)
+        if chunk:
+            yield chunk
+        if isinstance(items[-1], BaseException):
+            raise items[-1]
+
+
+def records(scorer: "Scorer", chunk: Sequence[Line]) -> Iterator[dict[str, Any]]:
+    """The score line of each, or its error line."""
     scored = iter(_scored(scorer, [value for _, value in chunk if isinstance(value, Trajectory)]))
     for number, value in chunk:
         result = next(scored) if isinstance(value, Trajectory) else str(value)
@@ -104,7 +133,7 @@ def _scored(scorer: "Scorer", trajectories: Sequence[Trajectory]) -> Iterator[di
                 yield from _scored(scorer, [trajectory])
 
 
-def _consistent(line: Line, known: dict[str, bool]) -> Line:
+def consistent(line: Line, known: dict[str, bool]) -> Line:
     """The line itself, or what is wrong where its group began with an outcome and it has none, or the reverse."""
     number, value = line
     if isinstance(value, LineError) or not value.group_id:
@@ -122,26 +151,49 @@ def _consistent(line: Line, known: dict[str, bool]) -> Line:
 @contextmanager
 def _source(file: str) -> Iterator[BinaryIO]:
     if file == "-":
-        yield sys.stdin.buffer
+        if sys.stdin is None:
+            raise DataError("-: stdin is closed; give a file, or a pipe")
+        # A reader of its own: the interpreter's would have to be free when it ends.
+        with open(sys.stdin.fileno(), "rb", closefd=False) as stream:
+            yield stream
         return
     with _opened(Path(file), "rb", DataError(f"{file}: cannot be read")) as stream:
         yield stream
 
 
 @contextmanager
-def _sink(source: str, out: str | None) -> Iterator[BinaryIO]:
+def _sink(source: BinaryIO, out: str | None) -> Iterator[BinaryIO]:
     if out is None:
+        if sys.stdout is None:
+            raise ConfigError("stdout is closed; write to a file with --out FILE")
+        if _is_same(source, sys.stdout.buffer):
+            raise ConfigError("stdout is the input; write somewhere else")
         yield sys.stdout.buffer
         return
-    final = Path(out)
+    problem = ConfigError(f"--out {out}: cannot be written")
+    final = _target(out, problem)
     special = final.exists() and not final.is_file()
     draft = final if special else final.with_name(f"{final.name}.part")
-    if any(_is_same(Path(source), each) for each in (final, draft)):
+    if any(_is_same(source, each) for each in (final, draft)):
         raise ConfigError(f"--out {out}: that is the input; write somewhere else")
-    with _opened(draft, "wb", ConfigError(f"--out {out}: cannot be written")) as stream:
-        yield stream
+    with _opened(draft, "wb", problem) as stream:
+        try:
+            yield stream
+        except BaseException:
+            if not special and not stream.tell():
+                draft.unlink()
+            raise
     if not special:
         draft.replace(final)
+
+
+def _target(out: str, problem: ScribeError) -> Path:
+    """Where the results go; a link stays, and what it leads to is written."""
+    try:
+        path = Path(out)
+        return path.resolve() if path.is_file() else path
+    except (OSError, ValueError, RuntimeError) as error:
+        raise type(problem)(f"{problem}: {error}") from error
 
 
 def _opened(path: Path, mode: str, problem: ScribeError) -> BinaryIO:
@@ -152,8 +204,11 @@ def _opened(path: Path, mode: str, problem: ScribeError) -> BinaryIO:
         raise type(problem)(f"{problem}: {reason}") from error
 
 
-def _is_same(one: Path, other: Path) -> bool:
+def _is_same(source: BinaryIO, target: Path | BinaryIO) -> bool:
+    """Whether both are one regular file, by whatever names."""
     try:
-        return one.samefile(other)
+        input_ = os.fstat(source.fileno())
+        output = target.stat() if isinstance(target, Path) else os.fstat(target.fileno())
     except OSError:
         return False
+    return stat.S_ISREG(input_.st_mode) and os.path.samestat(input_, output)

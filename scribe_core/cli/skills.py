@@ -1,7 +1,9 @@
 """`scribe skills`: what is in a skill library, and whether it is sound."""
 
 import json
+import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +84,8 @@ def lint_skills(ctx: click.Context, names: tuple[str, ...], as_json: bool) -> No
     problems = lint(library, known)
     if not any(problem.rule == "programs" for problem in problems):
         judge = build(registry.get("judges", "programs")())
-        problems += aio.run(calibration_problems(library, judge))
+        with redirect_stdout(sys.stderr):
+            problems += aio.run(calibration_problems(library, judge))
     rows = [{"prototype": p.prototype, "rule": p.rule, "message": p.message} for p in problems]
     if as_json:
         click.echo(json.dumps(rows, indent=2, ensure_ascii=False))

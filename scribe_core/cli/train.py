@@ -1,8 +1,10 @@
 """`scribe train` and `scribe eval`."""
 
 import json
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,11 +82,11 @@ def evaluate(
 
     logs.configure(ctx.obj)
     chosen = [f"evaluation.split={json.dumps(split, ensure_ascii=False)}"] if split is not None else []
-    config = Config.load(configs, [*overrides, *chosen])
     trained = run_folder(run, configs) if run is not None else None
     checkpoint = _last_checkpoint(trained) if trained else None
     folder = run_folder(name, configs) if name is not None else trained or _beside(configs)
-    result = evaluate_run(config, folder, checkpoint)
+    with redirect_stdout(sys.stderr):
+        result = evaluate_run(Config.load(configs, [*overrides, *chosen]), folder, checkpoint)
     where = {"run": str(folder), "checkpoint": str(checkpoint.path) if checkpoint else None}
     if as_json:
         click.echo(json.dumps({**where, **result.summary()}, indent=2))

@@ -1,6 +1,8 @@
 """`scribe validate`: everything that can be checked before a weight loads, and what the run will take."""
 
 import json
+import sys
+from contextlib import redirect_stdout
 from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,8 +36,8 @@ def validate(
     from scribe_core.config import Config
 
     logs.configure(ctx.obj)
-    config = Config.load(configs, overrides)
-    report = _report(config)
+    with redirect_stdout(sys.stderr):
+        report = _report(Config.load(configs, overrides))
     if as_json:
         click.echo(json.dumps(report, indent=2))
     else:

@@ -67,6 +67,18 @@ def scribe():
 
 
 @pytest.fixture
+def shell(tmp_path):
+    """Runs a line of shell, in which `scribe` is the command, in the test's folder."""
+
+    def run_line(line):
+        function = f'scribe() {{ "{sys.executable}" -m scribe_core.cli.main "$@"; }}'
+        options = {"cwd": tmp_path, "env": environment(), "capture_output": True, "text": True}
+        return subprocess.run(["/bin/sh", "-c", f"{function}; {line}"], **options)
+
+    return run_line
+
+
+@pytest.fixture
 def started():
     """Starts the command and gives its process."""
 

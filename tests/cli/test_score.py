@@ -115,6 +115,45 @@ def test_what_cannot_be_read_or_written_is_told(refused, trajectory, lines, conf
         assert "cannot be written" in refused("score", path, "--config", config, "--out", out)
 
 
+def test_a_line_is_scored_before_the_next_has_come(started, config, trajectory):
+    with started("score", "-", "--config", config) as process:
+        for name in ("a", "b"):
+            process.stdin.write(json.dumps(trajectory(name)).encode() + b"\n")
+            process.stdin.flush()
+            assert json.loads(process.stdout.readline())["id"] == name
+        process.stdin.close()
+        assert process.wait(timeout=60) == 0
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["score - --out in.jsonl < in.jsonl", "score in.jsonl >> in.jsonl", "score - < in.jsonl >> in.jsonl"],
+)
+def test_the_input_is_never_overwritten_by_way_of_the_shell(shell, config, trajectory, lines, command):
+    path = lines(trajectory("a"), name="in.jsonl")
+    before = path.read_bytes()
+    result = shell(f"scribe {command.replace('score', 'score --config scorer.toml')}")
+    assert result.returncode == 2
+    assert "is the input; write somewhere else" in result.stderr
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("out", ["x" * 300, "in.jsonl/x", ".", ""])
+def test_out_that_no_file_can_be(refused, trajectory, lines, config, tmp_path, out):
+    path = lines(trajectory("a"), name="in.jsonl")
+    assert "cannot be written" in refused("score", path, "--config", config, "--out", out, cwd=tmp_path)
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["in.jsonl", "scorer.toml"]
+
+
+def test_out_by_a_link_is_written_where_it_leads(scribe, trajectory, lines, config, tmp_path):
+    path, target, link = lines(trajectory("a")), tmp_path / "target", tmp_path / "link"
+    target.write_text("earlier\n")
+    link.symlink_to(target)
+    assert scribe("score", path, "--config", config, "--out", link).returncode == 0
+    assert link.is_symlink()
+    assert json.loads(target.read_text())["id"] == "a"
+
+
 def test_a_part_that_breaks_on_one_trajectory_costs_only_that_one(done, trajectory, lines, config, tmp_path):
     (tmp_path / "mine.py").write_text(FRAGILE)
     path = lines(trajectory("a"), trajectory("b", "boom"), trajectory("c"))
@@ -143,6 +182,17 @@ def test_a_part_that_cannot_be_built_is_one_line(
     shown = refused(*arguments, cwd=tmp_path)
     assert shown == f"'mine:Fragile' cannot be built: {told}; `scribe -v` shows where"
     assert "mine.py" in scribe("-v", *arguments, cwd=tmp_path).stderr
+
+
+def test_what_a_part_prints_stands_not_among_the_scores(scribe, done, trajectory, lines, config, tmp_path):
+    (tmp_path / "quiet.py").write_text(FRAGILE)
+    loud = "print('at import')\n" + FRAGILE.replace("return self", "print('at build'); return self")
+    loud = loud.replace("if any", "print('at work')\n        if any")
+    (tmp_path / "loud.py").write_text(loud)
+    arguments = ["score", lines(trajectory("a")), "--config", config, "--set"]
+    result = scribe(*arguments, "scorer.segmenter=loud:Fragile", cwd=tmp_path)
+    assert result.stdout == done(*arguments, "scorer.segmenter=quiet:Fragile", cwd=tmp_path)
+    assert result.stderr.splitlines() == ["at import", "at build", "at work"]
 
 
 FRAGILE = """
