@@ -15,7 +15,7 @@ from scribe_core.errors import ConfigError, RunError
 from scribe_core.intervals import bootstrap, wilson
 from scribe_core.protocols import Environment, Policy, Tool, Tracker
 from scribe_core.rollout import episodes, rollout
-from scribe_core.runs import MANIFEST, Checkpoint, RunFolder, make_manifest
+from scribe_core.runs import MANIFEST, Checkpoint, RunFolder, make_manifest, pinned_policy
 from scribe_core.settings import EvaluationSettings, RolloutSettings
 from scribe_core.tools import by_name
 from scribe_core.types import Reward, Scored, Task, Trajectory
@@ -94,8 +94,8 @@ def evaluate_run(config: "Config", folder: Path, checkpoint: Checkpoint | None =
     with ExitStack() as opened:
         exists = (folder / MANIFEST).exists()
         run = _open(folder, manifest, opened) if exists else None
-        trackers = [_closed(build(builder), opened) for builder in config.trackers]
-        policy = build(policy_builder)
+        trackers = [closing(build(builder), opened) for builder in config.trackers]
+        policy = build(pinned_policy(config, checkpoint.path.parent.parent) if checkpoint else policy_builder)
         if checkpoint:
             policy.load(checkpoint.path / "policy")
         started = time.monotonic()
@@ -117,10 +117,11 @@ def evaluate_run(config: "Config", folder: Path, checkpoint: Checkpoint | None =
 
 
 def _open(folder: Path, manifest: Mapping[str, Any], opened: ExitStack) -> RunFolder:
-    return _closed(RunFolder(folder, manifest, resume=True, may_change=MAY_CHANGE), opened)
+    return closing(RunFolder(folder, manifest, resume=True, may_change=MAY_CHANGE), opened)
 
 
-def _closed(each: Closable, opened: ExitStack) -> Closable:
+def closing(each: Closable, opened: ExitStack) -> Closable:
+    """Closes it when the stack unwinds."""
     opened.callback(each.close)
     return each
 

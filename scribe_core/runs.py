@@ -18,7 +18,7 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from attrs import frozen
 
@@ -27,6 +27,9 @@ from scribe_core.records import drop_partial_line, dumps, read_json, read_jsonl,
 from scribe_core.scorer import restore, score_record
 from scribe_core.trajectories import dump_trajectory, parse_trajectory
 from scribe_core.types import Scored, Trajectory
+
+if TYPE_CHECKING:
+    from scribe_core.config import Config
 
 MANIFEST = "manifest.json"
 
@@ -116,7 +119,7 @@ class RunFolder:
         by_id: dict[str, Trajectory] = {}
         for where, step, value in _steps(self.path / "trajectories.jsonl", "trajectory"):
             if step > after:
-                trajectory = _trajectory(where, value)
+                trajectory = read_trajectory(where, value)
                 if trajectory.status == "error":
                     continue
                 rollouts.setdefault(step, {}).setdefault(trajectory.id, trajectory)
@@ -195,6 +198,20 @@ def make_manifest(config: Mapping[str, Any], library_digest: str | None) -> dict
     }
 
 
+def pinned_policy(config: "Config", run: Path) -> Any:
+    """The policy's builder, with what its options stood for when the run began.
+
+    A builder may have `pinned() -> Self` for options that come to mean something else, such as a run's last checkpoint.
+    """
+    if (run / MANIFEST).exists():
+        manifest = read_json(run / MANIFEST)
+        if isinstance(manifest, dict) and isinstance(manifest.get("policy"), dict):
+            return type(config).from_table({"policy": manifest["policy"]}).policy
+        return config.policy
+    pinned = getattr(config.policy, "pinned", None)
+    return pinned() if pinned else config.policy
+
+
 def _steps(path: Path, key: str) -> Iterator[tuple[str, int, dict[str, Any]]]:
     """Where it stands, the step, and the object under `key`, of each line of a log."""
     for where, record in read_jsonl(path):
@@ -204,7 +221,8 @@ def _steps(path: Path, key: str) -> Iterator[tuple[str, int, dict[str, Any]]]:
         yield where, step, value
 
 
-def _trajectory(where: str, value: Any) -> Trajectory:
+def read_trajectory(where: str, value: Any) -> Trajectory:
+    """The trajectory that a log holds. Raises DataError that says where it is wrong."""
     try:
         return parse_trajectory(value)
     except DataError as error:

@@ -9,20 +9,21 @@ policy that plays lags behind the one that learns.
 import random
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from scribe_core.builders import build
 from scribe_core.config import Config
 from scribe_core.errors import ConfigError, RunError
-from scribe_core.evaluation import evaluate, held_out, mean, skill_scores, unscored
+from scribe_core.evaluation import closing, evaluate, held_out, mean, skill_scores, unscored
 from scribe_core.protocols import Environment, Optimizer, Tool, Tracker, TrainablePolicy
 from scribe_core.records import read_jsonl
 from scribe_core.rollout import Episode, episodes, rollout
-from scribe_core.runs import RunFolder, make_manifest
+from scribe_core.runs import MANIFEST, RunFolder, make_manifest, pinned_policy
 from scribe_core.scorer import Scorer
 from scribe_core.settings import RolloutSettings, TrainingSettings
 from scribe_core.tools import by_name
@@ -31,20 +32,18 @@ from scribe_core.types import Group, Scored, Task, Trajectory
 
 @frozen(kw_only=True)
 class Parts:
-    """What a config builds."""
+    """What a config builds besides the policy and the trackers."""
 
-    policy: TrainablePolicy
     environment: Environment
     tasks: Sequence[Task]
     scorer: Scorer
     optimizer: Optimizer
     tools: Mapping[str, Tool]
-    trackers: Sequence[Tracker]
 
     @classmethod
     def build(cls, config: Config) -> "Parts":
-        """Builds cheap parts first, so that a wrong config fails before any weight loads."""
-        policy, environment, optimizer = config.require("policy", "environment", "optimizer")
+        """Raises ConfigError for what is wrong with the config, before any weight loads."""
+        _, environment, optimizer = config.require("policy", "environment", "optimizer")
         world, learner = build(environment), build(optimizer)
         check_rollouts(learner, config.rollout)
         held_out(world, config.evaluation)
@@ -54,8 +53,6 @@ class Parts:
             scorer=config.scorer.build(),
             optimizer=learner,
             tools=by_name(map(build, config.tools.values())),
-            trackers=[build(tracker) for tracker in config.trackers],
-            policy=build(policy),
         )
 
 
@@ -65,20 +62,26 @@ def train(config: Config, folder: Path, *, resume: bool = False) -> Path:
     Raises ConfigError for a config that cannot work, RunError where a step has nothing to learn from.
     """
     parts = Parts.build(config)
+    builder = pinned_policy(config, folder)
     manifest = make_manifest(config.to_table(), parts.scorer.library.digest)
-    run = RunFolder(folder, manifest, resume)
-    try:
-        return _Training(config, parts, run).run()
-    finally:
-        for tracker in parts.trackers:
-            tracker.close()
-        run.close()
+    if builder != config.policy:
+        manifest["policy"] = evolve(config, policy=builder).to_table()["policy"]
+    with ExitStack() as opened:
+        # An old folder is checked and locked before weights load; a new one is made when they have.
+        exists = (folder / MANIFEST).exists()
+        run = closing(RunFolder(folder, manifest, resume), opened) if exists else None
+        trackers = [closing(build(tracker), opened) for tracker in config.trackers]
+        policy = build(builder)
+        run = run or closing(RunFolder(folder, manifest, resume), opened)
+        return _Training(config, parts, policy, trackers, run).run()
 
 
 @define
 class _Training:
     config: Config
     parts: Parts
+    policy: TrainablePolicy
+    trackers: Sequence[Tracker]
     folder: RunFolder
     trained: float = 0.0
     evaluated: set[int] = field(factory=set)
@@ -116,7 +119,7 @@ class _Training:
         else:
             groups = self._play(step, tasks, seconds)
         started = time.monotonic()
-        metrics = self.parts.optimizer.step(self.parts.policy, groups)
+        metrics = self.parts.optimizer.step(self.policy, groups)
         seconds["training"] = time.monotonic() - started
         self.trained += time.monotonic() - begun
         self._log("step", step, **_summary(groups), **metrics, seconds=seconds)
@@ -150,12 +153,12 @@ class _Training:
             # A batch's size changes low bits of its logits: play the whole wave again, keep what was logged.
             missing = list(planned)
         played = rollout(
-            self.parts.policy,
+            self.policy,
             self.parts.environment,
             missing,
             self.config.rollout,
             tools=self.parts.tools,
-            policy_version=self.parts.policy.version,
+            policy_version=self.policy.version,
             finished=lambda t: None if t.id in finished else self.folder.log_trajectory(step, t),
         )
         known = {**{trajectory.id: trajectory for trajectory in played}, **finished}
@@ -166,9 +169,9 @@ class _Training:
         step = 0
         if checkpoint := self.folder.last_checkpoint():
             step = checkpoint.step
-            self.parts.policy.load(checkpoint.path / "policy")
+            self.policy.load(checkpoint.path / "policy")
             self.parts.optimizer.load(checkpoint.path / "optimizer")
-            self.parts.policy.version = checkpoint.policy_version
+            self.policy.version = checkpoint.policy_version
             self._recall(step)
         self.replayed, self.scores = self.folder.replay(after=step)
         return step
@@ -191,7 +194,7 @@ class _Training:
     def _evaluate(self, step: int) -> None:
         started = time.monotonic()
         result = evaluate(
-            self.parts.policy,
+            self.policy,
             self.parts.environment,
             self.parts.scorer,
             self.config.evaluation,
@@ -205,7 +208,7 @@ class _Training:
 
     def _checkpoint(self, step: int) -> Path:
         started = time.monotonic()
-        path = self.folder.checkpoint(step, self.parts.policy, self.parts.optimizer)
+        path = self.folder.checkpoint(step, self.policy, self.parts.optimizer)
         self._log("checkpoint", step, path=str(path), seconds={"checkpoint": time.monotonic() - started})
         return path
 
@@ -217,7 +220,7 @@ class _Training:
         record = self.folder.log(
             {"event": event, "step": step, "steps": self.config.training.steps, **fields}
         )
-        for tracker in self.parts.trackers:
+        for tracker in self.trackers:
             tracker.log(record)
 
 

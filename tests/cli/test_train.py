@@ -3,8 +3,9 @@ import json
 import pytest
 
 TINY = '''
+from pathlib import Path
 from typing import ClassVar
-from attrs import frozen
+from attrs import evolve, frozen
 from scribe_core.types import Completion, Message
 
 class TinyPolicy:
@@ -22,7 +23,12 @@ class TinyPolicy:
 @frozen
 class Tiny:
     name: ClassVar[str] = "tiny"
+    which: str = "newest"
+    def pinned(self):
+        return evolve(self, which=Path("newest").read_text()) if self.which == "newest" else self
     def build(self):
+        with Path("builds").open("a") as builds:
+            print(self.which, file=builds)
         return TinyPolicy()
 
 class Updates:
@@ -59,7 +65,29 @@ group_size = 2
 steps = 2
 """
     (tmp_path / "my run.toml").write_text(config.read_text() + tables)
+    (tmp_path / "newest").write_text("first")
     return tmp_path
+
+
+def test_what_a_policy_stood_for_is_kept_with_the_run(done, refused, workplace):
+    inside = {"cwd": workplace}
+    done("train", "my run.toml", **inside)
+    manifest = json.loads((workplace / "runs/my-run/manifest.json").read_text())
+    assert manifest["config"]["policy"] == {"use": "tiny_parts:Tiny", "which": "newest"}
+    assert manifest["policy"] == {"use": "tiny_parts:Tiny", "which": "first"}
+    (workplace / "newest").write_text("second")
+    done("train", "my run.toml", "--resume", "--set", "training.steps=3", **inside)
+    done("eval", "my run.toml", "--run", "my-run", **inside)
+    done("train", "my run.toml", "--run", "other", **inside)
+    assert (workplace / "builds").read_text().split() == ["first", "first", "first", "second"]
+
+
+def test_a_run_that_exists_is_refused_before_the_policy_is_built(done, refused, workplace):
+    inside = {"cwd": workplace}
+    done("train", "my run.toml", **inside)
+    (workplace / "builds").unlink()
+    assert "this run exists" in refused("train", "my run.toml", **inside)
+    assert not (workplace / "builds").exists()
 
 
 def test_a_run_from_start_to_evaluation(done, refused, workplace):
@@ -67,7 +95,7 @@ def test_a_run_from_start_to_evaluation(done, refused, workplace):
     shown = done("train", "my run.toml", **inside)
     assert shown == "run: runs/my-run\ncheckpoint: runs/my-run/checkpoints/step-000002\n"
     manifest = json.loads((workplace / "runs/my-run/manifest.json").read_text())
-    assert manifest["config"]["policy"] == {"use": "tiny_parts:Tiny"}
+    assert manifest["config"]["policy"]["use"] == "tiny_parts:Tiny"
     assert manifest["config"]["training"]["steps"] == 2
 
     shown = refused("train", "my run.toml", **inside)
