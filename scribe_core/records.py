@@ -23,7 +23,10 @@ def read_json(path: Path) -> Any:
 
 
 def read_jsonl(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Where it stands ("file:line"), and the object, of each line of a run's log; nothing where there is no log."""
+    """Where it stands ("file:line"), and the object, of each line of a run's log; nothing where there is no log.
+
+    A last line without its newline is still being written, or was when the run was killed: it is left out.
+    """
     if not path.exists():
         return
     with path.open("rb") as file:
@@ -31,6 +34,8 @@ def read_jsonl(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             where = f"{path}:{number}"
             if line is None:
                 raise DataError(f"{where}: longer than {MAX_LINE_BYTES} bytes")
+            if not line.endswith(b"\n"):
+                return
             try:
                 record = strict_json(line.decode(), MAX_LOG_DEPTH)
             except ValueError as error:

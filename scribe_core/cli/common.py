@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import click
 
-from scribe_core.errors import ConfigError
+from scribe_core.errors import ConfigError, suggest
 
 RUNS = Path("runs")
 
@@ -27,6 +28,18 @@ def run_folder(name: str | None, configs: Sequence[Path]) -> Path:
     if not re.fullmatch(r"\w[\w.-]*", name):
         raise ConfigError(f"--run {name!r}: a name is made of letters, digits, '.', '_' and '-'")
     return RUNS / name
+
+
+def find_run(name: str) -> Path:
+    """The folder of a run, given itself or by its name under runs/."""
+    from scribe_core.runs import MANIFEST
+
+    for folder in (Path(name), RUNS / name):
+        with suppress(OSError, ValueError):
+            if (folder / MANIFEST).is_file():
+                return folder
+    known = [path.parent.name for path in RUNS.glob(f"*/{MANIFEST}")]
+    raise ConfigError(f"RUN {name!r}: no run's folder, and no run in {RUNS}/{suggest(name, known)}")
 
 
 def columns(rows: Sequence[Sequence[str]], indent: int = 2) -> str:

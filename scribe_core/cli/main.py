@@ -1,6 +1,8 @@
 """The command `scribe`. What `--help` prints is static, so that it imports click and little else."""
 
+import os
 import sys
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
@@ -11,10 +13,17 @@ from scribe_core.errors import ConfigError, DataError, ScribeError, suggest
 
 DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 
+MAX_LINES = 50
+"""Of an error message."""
+
 COMMANDS = {
     "train": ("scribe_core.cli.train:train", "Train a policy with the rewards of a scorer."),
     "eval": ("scribe_core.cli.train:evaluate", "Evaluate a policy on held-out tasks."),
     "score": ("scribe_core.cli.score:score", "Score trajectories: a reward, and a score per subgoal."),
+    "rejudge": (
+        "scribe_core.cli.rejudge:rejudge",
+        "Score a run's rollouts once more, in another way, and show what changes.",
+    ),
     "validate": (
         "scribe_core.cli.validate:validate",
         "Check a config and estimate what it will do and cost.",
@@ -78,6 +87,20 @@ def cli(ctx: click.Context, verbose: bool) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs `scribe` and returns its exit code; what a user can mend is one line on stderr, never a traceback."""
+    _reserve_streams()
+    code = _run(arguments)
+    try:
+        if sys.stdout:
+            sys.stdout.flush()
+    except OSError as error:
+        # Else the interpreter tries again when it ends, and complains.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if code == DONE:
+            return FAILED if isinstance(error, BrokenPipeError) else _fail(FAILED, _described(error))
+    return code
+
+
+def _run(arguments: list[str] | None) -> int:
     try:
         code = cli.main(args=arguments, prog_name="scribe", standalone_mode=False)
     except click.exceptions.Abort:
@@ -92,15 +115,38 @@ def main(arguments: list[str] | None = None) -> int:
         return _fail(WRONG_INPUT if wrong_input else FAILED, str(error))
     except BrokenPipeError:
         return FAILED
+    except SystemExit as error:
+        # click's own for a pipe that nobody reads; from a part it must not look like success.
+        if isinstance(sys.stdout, click.utils.PacifyFlushWrapper):
+            return FAILED
+        return _fail(FAILED, f"a part ended the program ({_described(error)}); report it to its author")
     except (ImportError, OSError) as error:
-        return _fail(FAILED, f"{type(error).__name__}: {error}")
+        return _fail(FAILED, _described(error))
     return code if isinstance(code, int) else DONE
 
 
 def _fail(code: int, message: str) -> int:
-    for line in message.splitlines() or ["failed"]:
-        click.echo(f"scribe: error: {line}", err=True)
+    lines = message.splitlines() or ["failed"]
+    more = [f"and {len(lines) - MAX_LINES} more"] if len(lines) > MAX_LINES else []
+    with suppress(OSError):
+        for line in [*lines[:MAX_LINES], *more]:
+            click.echo(f"scribe: error: {line}", err=True)
     return code
+
+
+def _described(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _reserve_streams() -> None:
+    """What a caller closed stays closed: no file that is opened later gets its number and what is printed to it."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115
 
 
 def _registry() -> Any:

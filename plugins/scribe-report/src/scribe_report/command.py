@@ -29,6 +29,7 @@ class ReportCommand:
             Each RUN is a run's folder, or its name under runs/. Give them in the order in which they were made:
             the first evaluation of a split is compared with the last one. The page needs no network and no script.
             """
+            from scribe_core.cli.common import find_run
             from scribe_report.report import write_report
 
             folders = [find_run(run) for run in runs]
@@ -36,16 +37,3 @@ class ReportCommand:
             click.echo(f"report: {path}")
 
         return report
-
-
-def find_run(name: str) -> Path:
-    """The folder of a run, given itself or by its name under runs/."""
-    from scribe_core.cli.common import RUNS
-    from scribe_core.errors import ConfigError, suggest
-    from scribe_core.runs import MANIFEST
-
-    for folder in (Path(name), RUNS / name):
-        if (folder / MANIFEST).is_file():
-            return folder
-    known = [path.parent.name for path in RUNS.glob(f"*/{MANIFEST}")]
-    raise ConfigError(f"RUN {name!r}: no run's folder, and no run in {RUNS}/{suggest(name, known)}")
