@@ -7,12 +7,15 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.torch import load as load_file_bytes
+from safetensors.torch import save
 from scribe_grpo import advantages
 from scribe_grpo.builders import GRPO, SFT
 from scribe_grpo.grpo import clipped_gain, kl
+from scribe_grpo.masters import AdamOptions, MasterAdamW
 from scribe_grpo.updates import micro_batches
 
-from scribe_core.errors import DataError
+from scribe_core.errors import DataError, RunError
 from scribe_core.protocols import TokenRow
 from scribe_core.types import Conversation, Message, Reward, Sampling, Scored, Trajectory
 
@@ -69,6 +72,14 @@ def test_kl_is_zero_at_the_reference_and_positive_elsewhere() -> None:
     assert kl(a, a).tolist() == [0, 0]
     assert (kl(a, a - 0.5) > 0).all()
     assert (kl(a, a + 0.5) > 0).all()
+
+
+def test_kl_estimates_the_divergence_from_the_reference() -> None:
+    """Of the policy from the reference, not the other way round: its mean under the policy is exact."""
+    ours, reference = torch.tensor([0.7, 0.2, 0.1]).log(), torch.tensor([0.1, 0.3, 0.6]).log()
+    mean = float((ours.exp() * kl(ours, reference)).sum())
+    assert mean == pytest.approx(float((ours.exp() * (ours - reference)).sum()))
+    assert mean != pytest.approx(float((reference.exp() * (reference - ours)).sum()), abs=0.05)
 
 
 def rollouts(policy, texts_rewards, question: str = "q"):
@@ -266,11 +277,71 @@ def test_saved_state_goes_on_exactly(policy, tmp_path: Path) -> None:
 
 
 def test_a_broken_optimizer_state_is_a_data_error(policy, tmp_path: Path) -> None:
-    (tmp_path / "optimizer.safetensors").write_bytes(b"\x80\x04garbage")
+    """When it is loaded, not when it is used."""
+    path = tmp_path / "optimizer.safetensors"
     optimizer = GRPO().build()
-    optimizer.load(tmp_path)
-    with pytest.raises(DataError, match=r"optimizer\.safetensors"):
-        optimizer.step(policy, [rollouts(policy, [("yes", 1.0), ("no", 0.0)])])
+    optimizer.step(policy, [rollouts(policy, [("yes", 1.0), ("no", 0.0)])])
+    optimizer.save(tmp_path)
+    whole = path.read_bytes()
+    for spoilt in (b"\x80\x04garbage", whole[:-100], save({"a": torch.zeros(1)})):
+        path.write_bytes(spoilt)
+        with pytest.raises(DataError, match=r"optimizer\.safetensors"):
+            GRPO().build().load(tmp_path)
+    tensors = load_file_bytes(whole)
+    name = next(name for name in tensors if name.startswith("exp_avg."))
+    path.write_bytes(save(tensors | {name: tensors[name] * float("nan")}))
+    with pytest.raises(DataError, match="not finite"):
+        GRPO().build().load(tmp_path)
+
+
+def test_a_state_that_was_only_loaded_is_saved_again(policy, tmp_path: Path) -> None:
+    (tmp_path / "again").mkdir()
+    optimizer = GRPO().build()
+    optimizer.step(policy, [rollouts(policy, [("yes", 1.0), ("no", 0.0)])])
+    optimizer.save(tmp_path)
+    loaded = GRPO().build()
+    loaded.load(tmp_path)
+    loaded.save(tmp_path / "again")
+    one, other = (
+        load_file_bytes((folder / "optimizer.safetensors").read_bytes())
+        for folder in (tmp_path, tmp_path / "again")
+    )
+    assert one.keys() == other.keys()
+    assert all(one[name].equal(other[name]) for name in one)
+
+
+@pytest.mark.parametrize("builder", [GRPO(), SFT()])
+def test_a_loss_that_is_not_finite_ends_the_run(policy, builder) -> None:
+    optimizer = builder.build()
+    group = rollouts(policy, [("yes", 1.0), ("no", 0.0)])
+    with torch.no_grad():
+        policy.module.lm_head.weight[5] = float("inf")
+    before = weights(policy)
+    with pytest.raises(RunError, match="the loss is nan after 0 updates"):
+        optimizer.step(policy, [group])
+    assert torch.equal(weights(policy), before)
+    assert policy.version == 0
+
+
+def test_warm_up_decay_and_the_norms_bound_by_hand() -> None:
+    """AdamW's first step is the rate times the gradient's sign, whatever its size."""
+    module = torch.nn.Linear(2, 1, bias=False)
+    for decay, first in ((0.0, 0.9), (0.5, 0.85)):
+        with torch.no_grad():
+            module.weight[:] = 1.0
+        options = AdamOptions(learning_rate=0.3, weight_decay=decay, max_grad_norm=5.0, warmup_steps=2)
+        adam = MasterAdamW(module, options)
+        module.weight.grad = torch.tensor([[6.0, 8.0]])
+        assert adam.step() == pytest.approx(10.0)
+        assert module.weight.tolist()[0] == pytest.approx([first, first])
+        moment = adam._adam.state[adam._masters[0]]["exp_avg"]
+        assert moment.tolist()[0] == pytest.approx([0.3, 0.4])
+        rates = []
+        for _ in range(3):
+            module.weight.grad = torch.ones(1, 2)
+            adam.step()
+            rates.append(adam._adam.param_groups[0]["lr"])
+        assert rates == pytest.approx([0.2, 0.3, 0.3])
 
 
 @given(

@@ -15,7 +15,7 @@ from scribe_core.protocols import TokenRow, TrainablePolicy
 from scribe_core.types import Conversation, Group
 from scribe_grpo import advantages
 from scribe_grpo.sft import token_mask
-from scribe_grpo.updates import Updater, micro_batches
+from scribe_grpo.updates import Updater, finite, micro_batches
 
 if TYPE_CHECKING:
     from scribe_grpo.builders import GRPO
@@ -82,8 +82,8 @@ class GRPOOptimizer:
                 divergence = (kl(logprobs, policy.reference_logprobs(chosen)) * mask).sum() / total
                 loss = loss + self._options.kl * divergence
                 sums["kl"] += float(divergence.detach())
+            sums["loss"] += finite(loss, policy)
             policy.accelerator.backward(loss)
-            sums["loss"] += float(loss.detach())
             sums["clip_fraction"] += float((clipped * mask).sum()) / total
         return sums
 

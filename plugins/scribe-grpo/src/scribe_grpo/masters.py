@@ -3,13 +3,14 @@
 Updates at reinforcement-learning rates are smaller than bfloat16 can add to a weight; in float32 they add up.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from attrs import frozen
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from scribe_core.errors import DataError
 
@@ -73,14 +74,10 @@ class MasterAdamW:
             tensors[f"master.{name}"] = master
             for key, value in self._adam.state.get(master, {}).items():
                 tensors[f"{key}.{name}"] = value
-        save_file(tensors, folder / _FILE)
+        write(tensors, folder)
 
-    def load(self, folder: Path) -> None:
-        """Reads what `save` wrote and writes the masters to the module. DataError where it does not fit."""
-        try:
-            tensors = load_file(folder / _FILE)
-        except (OSError, SafetensorError) as error:
-            raise DataError(f"{folder / _FILE}: not a readable optimizer state ({error})") from error
+    def restore(self, tensors: Mapping[str, Tensor], folder: Path) -> None:
+        """Takes what `read` read from the folder, and writes the masters to the module. DataError where it does not fit."""
         self._steps = int(_take(tensors, "steps", torch.Size(), folder))
         for name, master in zip(self._names, self._masters, strict=True):
             saved = _take(tensors, f"master.{name}", master.shape, folder)
@@ -98,11 +95,30 @@ class MasterAdamW:
         self._write()
 
 
-def _take(tensors: dict[str, Any], name: str, shape: torch.Size, folder: Path) -> torch.Tensor:
+def read(folder: Path) -> dict[str, Tensor]:
+    """What `save` wrote. Raises DataError where it is damaged."""
+    path = folder / _FILE
+    try:
+        tensors: dict[str, Tensor] = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise DataError(f"{path}: not a readable optimizer state ({error})") from error
+    _take(tensors, "steps", torch.Size(), folder)
+    if spoilt := sorted(name for name, tensor in tensors.items() if not tensor.isfinite().all()):
+        raise DataError(
+            f"{path}: {spoilt[0]} has numbers that are not finite; go on from an older checkpoint"
+        )
+    return tensors
+
+
+def write(tensors: Mapping[str, Tensor], folder: Path) -> None:
+    """Writes what `read` read."""
+    save_file(dict(tensors), folder / _FILE)
+
+
+def _take(tensors: Mapping[str, Tensor], name: str, shape: torch.Size, folder: Path) -> torch.Tensor:
     if name not in tensors or tensors[name].shape != shape:
         found = tuple(tensors[name].shape) if name in tensors else "nothing"
         raise DataError(
             f"{folder / _FILE}: {name} must have shape {tuple(shape)}, found {found}; another model's?"
         )
-    tensor: torch.Tensor = tensors[name]
-    return tensor
+    return tensors[name]

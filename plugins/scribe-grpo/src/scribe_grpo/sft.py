@@ -7,7 +7,7 @@ import torch
 
 from scribe_core.protocols import TrainablePolicy
 from scribe_core.types import Conversation, Group
-from scribe_grpo.updates import Updater, micro_batches
+from scribe_grpo.updates import Updater, finite, micro_batches
 
 if TYPE_CHECKING:
     from scribe_grpo.builders import SFT
@@ -35,8 +35,8 @@ class SFTOptimizer:
             batch = [rows[i] for i in indices]
             logprobs = policy.logprobs(batch)
             part = -(logprobs * token_mask(batch, logprobs)).sum() / max(total, 1)
+            loss += finite(part, policy)
             policy.accelerator.backward(part)
-            loss += float(part.detach())
         policy.version += 1
         return {"loss": loss, "tokens": float(total), **self._updater.apply()}
 

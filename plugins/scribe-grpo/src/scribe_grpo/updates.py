@@ -1,13 +1,19 @@
 """One update of a policy's weights, shared by the optimizers."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
+import structlog
+from torch import Tensor
+
+from scribe_core.errors import RunError
 from scribe_core.protocols import TokenRow, TrainablePolicy
-from scribe_grpo.masters import AdamOptions, MasterAdamW
+from scribe_grpo.masters import AdamOptions, MasterAdamW, read, write
+
+logger = structlog.get_logger("scribe.grpo")
 
 
 class Updater:
@@ -21,30 +27,48 @@ class Updater:
             warmup_steps=options.warmup_steps,
         )
         self._adam: MasterAdamW | None = None
-        self._saved: Path | None = None
+        self._saved: tuple[Mapping[str, Tensor], Path] | None = None
 
     def prepare(self, policy: TrainablePolicy) -> None:
         """Creates the optimizer state, or loads what `load` was given."""
         if self._adam is None:
             self._adam = MasterAdamW(policy.accelerator.unwrap_model(policy.module), self._options)
             if self._saved is not None:
-                self._adam.load(self._saved)
+                self._adam.restore(*self._saved)
+                self._saved = None
 
     def apply(self) -> dict[str, float]:
         """Applies the accumulated gradients; none at all, or one that is not finite, changes nothing and is counted."""
         assert self._adam is not None
         norm = self._adam.step()
+        if norm is not None and not isfinite(norm):
+            logger.warning("update skipped: its gradient is not finite")
         if norm is None or not isfinite(norm):
             return {"grad_norm": 0.0, "skipped": 1.0}
         return {"grad_norm": norm, "skipped": 0.0}
 
     def save(self, folder: Path) -> None:
+        """Writes the state, also one that was loaded and not used yet."""
         if self._adam is not None:
             self._adam.save(folder)
+        elif self._saved is not None:
+            write(self._saved[0], folder)
 
     def load(self, folder: Path) -> None:
-        self._saved = folder
+        """Reads a state for the policy of the next step. Raises DataError where it is damaged."""
+        self._saved = read(folder), folder
         self._adam = None
+
+
+def finite(loss: Tensor, policy: TrainablePolicy) -> float:
+    """The loss as a number. Raises RunError where the policy's log-probabilities are broken."""
+    value = float(loss.detach())
+    if not isfinite(value):
+        raise RunError(
+            f"the loss is {value} after {policy.version} updates, so nothing was learned from it; go on from an "
+            "earlier checkpoint with a lower optimizer.learning_rate"
+        )
+    return value
 
 
 def micro_batches(rows: Sequence[TokenRow], batch_tokens: int) -> Iterator[list[int]]:
