@@ -166,7 +166,9 @@ class TestPanel(JudgeContract):
     covers = Panel
 
     def builder(self):
-        return Panel(judges=(AskingJudge(), ScriptedJudge(script=2.0)), rule="mean", arbiters=(AskingJudge(),))
+        return Panel(
+            judges=(AskingJudge(), ScriptedJudge(script=2.0)), rule="mean", arbiters=(AskingJudge(),)
+        )
 
 
 class TestCachedPanel(JudgeContract):
