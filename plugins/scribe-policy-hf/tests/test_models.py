@@ -117,3 +117,46 @@ def test_a_checkpoint_without_its_adapters_is_a_data_error(adapted, tmp_path: Pa
         policy.load(folder)
     with pytest.raises(DataError, match="not readable adapter weights"):
         policy.load(tmp_path / "tiny")
+
+
+def changed(folder: Path, file: str, **changes: object) -> str:
+    path = folder / file
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    return str(folder)
+
+
+SLIDING = {"model_type": "mistral", "architectures": ["MistralForCausalLM"], "sliding_window": 4}
+
+
+def test_a_model_with_a_sliding_window_is_not_packed(tmp_path: Path) -> None:
+    model = changed(tiny_model(tmp_path), "config.json", **SLIDING)
+    with pytest.raises(ConfigError, match=r"set policy\.packed = false"):
+        HF(model=model, dtype="float32").build()
+    assert HF(model=model, dtype="float32", packed=False).build().logprobs(ROWS).isfinite().all()
+
+
+def test_several_processes_are_a_config_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ConfigError, match="one process"):
+        HF(model="never/loaded").build()
+
+
+TURN = "<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n"
+TEMPLATES = {
+    "refuses": (
+        "{% for m in messages %}{% if m['role'] == 'system' %}{{ raise_exception('no system here') }}{% endif %}"
+        + TURN + "{% endfor %}",
+        "'system' .no system here",
+    ),
+    "drops": ("{% for m in messages %}{% if m['role'] != 'tool' %}" + TURN + "{% endif %}{% endfor %}", "'tool' .it leaves"),
+    "breaks": ("{% for m in messages %}" + TURN + "{{ 1 / (m['role'] != 'tool')|int }}{% endfor %}", "'tool' .division"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_a_template_without_a_role_is_a_config_error(tmp_path: Path, name: str) -> None:
+    template, message = TEMPLATES[name]
+    folder = tiny_model(tmp_path)
+    (folder / "chat_template.jinja").write_text(template)
+    with pytest.raises(ConfigError, match=message):
+        HF(model=str(folder), dtype="float32").build()

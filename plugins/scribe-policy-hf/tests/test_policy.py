@@ -1,5 +1,6 @@
 """Sampling and log-probabilities agree with each other and with plain transformers."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -8,9 +9,10 @@ import transformers
 from attrs import evolve
 from scribe_policy_hf import packing
 from scribe_policy_hf.builder import HF, Lora
+from scribe_policy_hf.cache import RoomyLayer
 from scribe_policy_hf.testing import tiny_model
 
-from scribe_core.errors import ConfigError
+from scribe_core.errors import ConfigError, RunError
 from scribe_core.protocols import TokenRow
 from scribe_core.types import Conversation, Message, Sampling
 
@@ -104,16 +106,81 @@ def test_greedy_equals_transformers_generate(policy, folder: Path) -> None:
     assert list(message.sampled.token_ids) == expected[0, ids.shape[1] :].tolist()
 
 
-def test_sampling_follows_the_distribution(policy) -> None:
-    count = 3000
-    done = policy.generate([ask("x")] * count, Sampling(max_tokens=1), list(range(count)))
+@pytest.fixture
+def peaked(folder: Path):
+    """A policy that is sure of something, as trained ones are."""
+    policy = HF(model=str(folder), dtype="float32").build()
+    with torch.no_grad():
+        policy.module.lm_head.weight.mul_(15)
+    return policy
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.6, 1.7])
+def test_sampling_follows_the_distribution(peaked, temperature: float) -> None:
+    """Of plain logits / temperature; each temperature's draws fit no other's."""
+    count = 2000
+    done = peaked.generate(
+        [ask("x")] * count, Sampling(max_tokens=1, temperature=temperature), list(range(count))
+    )
     drawn = torch.tensor([d.message.sampled.token_ids[0] for d in done])
-    row = TokenRow(done[0].message.sampled.context_ids, (0,), (True,))
-    every = [TokenRow(row.context, (i,), (True,)) for i in range(20)]
-    chances = policy.logprobs(every).exp()[:, 0].detach()
-    observed = torch.tensor([(drawn == i).float().mean() for i in range(20)])
-    spread = (chances * (1 - chances) / count).sqrt()
-    assert ((observed - chances).abs() < 5 * spread).all()
+    with torch.no_grad():
+        logits = peaked.module(torch.tensor([done[0].message.sampled.context_ids])).logits[0, -1]
+    observed = torch.bincount(drawn, minlength=len(logits)) / count
+
+    def fits(at: float) -> bool:
+        chances = (logits / at).softmax(-1)
+        assert chances.max() > 0.05
+        return bool(
+            ((observed - chances).abs() <= 5 * (chances * (1 - chances) / count).sqrt() + 1 / count).all()
+        )
+
+    assert [fits(at) for at in (1.0, 0.6, 1.7)] == [at == temperature for at in (1.0, 0.6, 1.7)]
+
+
+def test_rows_that_leave_the_batch_change_no_other(peaked, monkeypatch: pytest.MonkeyPatch) -> None:
+    left: list[int] = []
+    select = RoomyLayer.batch_select_indices
+    monkeypatch.setattr(
+        RoomyLayer,
+        "batch_select_indices",
+        lambda layer, index: (left.append(len(index)), select(layer, index))[1],
+    )
+    asked = [ask("aaaa"), ask("b"), ask("ccc"), ask("b")] * 4
+    peaked._end_ids |= set(range(20, 60))
+    sampling = Sampling(max_tokens=24, temperature=1.5)
+    together = peaked.generate(asked, sampling, range(16))
+    assert left, "no row ended early"
+    for i, completion in enumerate(together):
+        alone = peaked.generate([asked[i]], sampling, [i])[0]
+        assert completion.message.sampled.token_ids == alone.message.sampled.token_ids
+    assert len({len(each.message.sampled.token_ids) for each in together}) > 2
+
+
+def test_nothing_is_sampled_beyond_the_models_positions(tmp_path: Path) -> None:
+    """Whoever has no room gets nothing, whoever has little is cut there, and the others do not notice."""
+    folder = tiny_model(tmp_path)
+    whole = HF(model=str(folder), dtype="float32").build()
+    asked = [ask("x" * 200), ask("b"), ask("c" * 8)]
+    config = json.loads((folder / "config.json").read_text())
+    limit = len(whole._context(asked[2])[1]) + 3
+    (folder / "config.json").write_text(json.dumps(config | {"max_position_embeddings": limit}))
+    short = HF(model=str(folder), dtype="float32").build()
+    sampling = Sampling(max_tokens=9)
+    found, expected = (each.generate(asked, sampling, [1, 2, 3]) for each in (short, whole))
+    assert [len(each.message.sampled.token_ids) for each in found] == [0, 9, 3]
+    assert [each.finish_reason for each in found] == ["length"] * 3
+    for one, other, count in zip(found[1:], expected[1:], (9, 3), strict=True):
+        assert one.message.sampled.token_ids == other.message.sampled.token_ids[:count]
+    row = short.rows([Conversation(messages=(*asked[0].messages, found[0].message))])[0]
+    assert (row.context, row.tokens) == ((), ())
+
+
+def test_logits_that_are_not_finite_end_the_run(folder: Path) -> None:
+    policy = HF(model=str(folder), dtype="float32").build()
+    with torch.no_grad():
+        policy.module.lm_head.weight[5] = float("nan")
+    with pytest.raises(RunError, match="not finite"):
+        policy.generate([ask("x")], Sampling(), [0])
 
 
 def test_save_and_load_restore_the_weights(policy, tmp_path: Path) -> None:

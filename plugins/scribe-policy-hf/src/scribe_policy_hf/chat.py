@@ -9,6 +9,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from scribe_core.errors import ConfigError
 from scribe_core.spans import canonical_json
 from scribe_core.strict_json import strict_json
 from scribe_core.types import Message, ToolCall, ToolSpec
@@ -71,19 +72,35 @@ class Chat:
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
-        self._end = tokenizer.eos_token or ""
         self._special = [t.content for t in tokenizer.added_tokens_decoder.values() if t.special]
 
     def prompt(self, messages: Sequence[Message], tools: Sequence[ToolSpec]) -> str:
         """The text up to where the assistant's next message starts."""
         return self._layout(_with_tools(messages, tools))
 
-    def continuation(self, after: Sequence[Message], ended: bool) -> str:
-        """The text between a sampled message and the next one; `ended` says whether it closed itself."""
+    def check(self) -> None:
+        """Raises ConfigError where the template does not lay out what episodes have: instructions and results."""
+        said = Message(role="assistant", content="b")
+        for role, messages in {
+            "system": (Message(role="system", content=_MARK), Message(role="user", content="a")),
+            "tool": (Message(role="user", content="a"), said, Message(role="tool", content=_MARK)),
+        }.items():
+            try:
+                text = self._layout([_plain(message) for message in messages])
+                reason = "" if _MARK in text else "it leaves them out"
+            except Exception as error:  # a template is a foreign program
+                reason = str(error).strip().partition("\n")[0] or type(error).__name__
+            if reason:
+                raise ConfigError(
+                    f"policy.model: its chat template takes no messages of role {role!r} ({reason}); choose a model "
+                    "that does, or change chat_template in its folder"
+                )
+
+    def continuation(self, after: Sequence[Message]) -> str:
+        """The text between a sampled message and the next one, beginning with what closes the first."""
         opening = [{"role": "user", "content": "."}, {"role": "assistant", "content": _MARK}]
         text = self._layout(opening + [_plain(message) for message in after])
-        text = text[text.index(_MARK) + len(_MARK) :]
-        return text.removeprefix(self._end) if ended else text
+        return text[text.index(_MARK) + len(_MARK) :]
 
     def _layout(self, messages: list[dict[str, str]]) -> str:
         safe = [{**message, "content": self._neutral(message["content"])} for message in messages]

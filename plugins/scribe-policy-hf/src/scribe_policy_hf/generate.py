@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from attrs import frozen
+from attrs import define, field, frozen
 from torch import Tensor
 
+from scribe_core.errors import RunError
 from scribe_policy_hf.cache import make_room
 
 # Copying the cache costs about a step: rows that have ended leave it when they are this share of it.
@@ -22,56 +23,88 @@ class Draw:
     ended: bool
 
 
+@define
+class _Row:
+    """A continuation under way; at most `room` tokens."""
+
+    room: int
+    tokens: list[int] = field(factory=list)
+    logprobs: list[float] = field(factory=list)
+    ended: bool = False
+
+    @property
+    def open(self) -> bool:
+        return not self.ended and len(self.tokens) < self.room
+
+    def add(self, token: int, logprob: float, end_ids: frozenset[int]) -> None:
+        self.tokens.append(token)
+        self.logprobs.append(logprob)
+        self.ended = token in end_ids
+
+
 @torch.inference_mode()
 def generate(
     module: Any,
     prompts: Sequence[Sequence[int]],
     *,
     temperature: float,
-    max_tokens: int,
+    rooms: Sequence[int],
     seeds: Sequence[int],
     end_ids: frozenset[int],
     pad_id: int,
 ) -> list[Draw]:
-    """One continuation per prompt. Row i draws from its own generator, seeded with `seeds[i]`."""
+    """A continuation of at most `rooms[i]` tokens per prompt. Row i draws from a generator seeded with `seeds[i]`.
+
+    Raises RunError where the model's logits are not finite.
+    """
+    every = [_Row(room) for room in rooms]
+    if not every:
+        return []
+    logits, cache, mask = _start(module, prompts, max(rooms), pad_id)
+    length = mask.shape[1] - max(rooms)
+    uniforms = _uniforms(seeds, max(rooms)).to(logits.device)
+    live = list(range(len(every)))
+    for step in range(max(rooms)):
+        drawn, chances = _draw(logits, temperature, uniforms[live, step])
+        for i, token, chance in zip(live, drawn.tolist(), chances.tolist(), strict=True):
+            if every[i].open:
+                every[i].add(token, chance, end_ids)
+        kept = [place for place, i in enumerate(live) if every[i].open]
+        if not kept:
+            break
+        if len(kept) <= _COMPACT * len(live):
+            index = torch.tensor(kept, device=logits.device)
+            cache.batch_select_indices(index)
+            mask, drawn, live = mask[index], drawn[index], [live[place] for place in kept]
+        mask[:, length + step] = 1
+        logits = _next(module, drawn, mask, cache)
+    return [Draw(tuple(row.tokens), tuple(row.logprobs), row.ended) for row in every]
+
+
+def _start(
+    module: Any, prompts: Sequence[Sequence[int]], room: int, pad_id: int
+) -> tuple[Tensor, Any, Tensor]:
+    """(last logits, cache, mask) of all prompts with room for more tokens; each distinct one is computed once."""
     distinct = sorted(set(map(tuple, prompts)), key=lambda ids: (len(ids), ids))
     position = {ids: i for i, ids in enumerate(distinct)}
     logits, cache, mask = _prefill(module, distinct, pad_id)
     owner = torch.tensor([position[tuple(ids)] for ids in prompts], device=logits.device)
-    make_room(cache, owner, max_tokens)
-    logits = logits[owner]
-    length = mask.shape[1]
-    mask = torch.nn.functional.pad(mask[owner], (0, max_tokens))
-    uniforms = _uniforms(seeds, max_tokens).to(logits.device)
-    rows = list(range(len(prompts)))
-    tokens: list[list[int]] = [[] for _ in rows]
-    logprobs: list[list[float]] = [[] for _ in rows]
-    ended = [False] * len(rows)
-    for step in range(max_tokens):
-        drawn, chances = _draw(logits, temperature, uniforms[rows, step])
-        for row, token, chance in zip(rows, drawn.tolist(), chances.tolist(), strict=True):
-            if not ended[row]:
-                tokens[row].append(token)
-                logprobs[row].append(chance)
-                ended[row] = token in end_ids
-        alive = [i for i, row in enumerate(rows) if not ended[row]]
-        if not alive or step + 1 == max_tokens:
-            break
-        if len(alive) <= _COMPACT * len(rows):
-            index = torch.tensor(alive, device=logits.device)
-            cache.batch_select_indices(index)
-            mask, drawn = mask[index], drawn[index]
-            rows = [rows[i] for i in alive]
-        mask[:, length + step] = 1
-        output = module(
-            input_ids=drawn[:, None],
-            attention_mask=mask,
-            position_ids=mask.sum(1, keepdim=True) - 1,
-            past_key_values=cache,
-            use_cache=True,
-        )
-        logits = output.logits[:, -1]
-    return [Draw(tuple(t), tuple(p), e) for t, p, e in zip(tokens, logprobs, ended, strict=True)]
+    make_room(cache, owner, room)
+    return logits[owner], cache, torch.nn.functional.pad(mask[owner], (0, room))
+
+
+def _next(module: Any, tokens: Tensor, mask: Tensor, cache: Any) -> Tensor:
+    """Logits behind one more token per row. Rows that are no longer open may stand past the last position."""
+    last = getattr(module.config.get_text_config(), "max_position_embeddings", None)
+    positions = mask.sum(1, keepdim=True) - 1
+    output = module(
+        input_ids=tokens[:, None],
+        attention_mask=mask,
+        position_ids=positions.clamp(max=last - 1) if last else positions,
+        past_key_values=cache,
+        use_cache=True,
+    )
+    return output.logits[:, -1]  # type: ignore[no-any-return]
 
 
 def _prefill(module: Any, prompts: Sequence[tuple[int, ...]], pad_id: int) -> tuple[Tensor, Any, Tensor]:
@@ -111,4 +144,10 @@ def _draw(logits: Tensor, temperature: float, uniforms: Tensor) -> tuple[Tensor,
         cumulative = logits.softmax(-1).double().cumsum(-1)
         tokens = torch.searchsorted(cumulative, uniforms[:, None] * cumulative[:, -1:], right=True).squeeze(1)
         tokens = tokens.clamp(max=logits.shape[-1] - 1)
-    return tokens, logprobs.gather(-1, tokens[:, None]).squeeze(1)
+    chosen = logprobs.gather(-1, tokens[:, None]).squeeze(1)
+    if not chosen.isfinite().all():
+        raise RunError(
+            "policy: the model's logits are not finite; go on from an earlier checkpoint with a lower "
+            "optimizer.learning_rate, or with a higher rollout.temperature if that is close to 0"
+        )
+    return tokens, chosen

@@ -35,6 +35,13 @@ class Packs:
     temperature: Tensor
 
 
+def can_pack(module: Any) -> bool:
+    """Whether all its attention takes a mask of any shape: no recurrent state, no sliding window."""
+    config = module.config.get_text_config()
+    kinds = {*(getattr(config, "layer_types", None) or ())} - {"full_attention"}
+    return not (kinds or getattr(config, "sliding_window", None) or getattr(module, "_is_stateful", False))
+
+
 def logprobs(module: Any, rows: Sequence[TokenRow], *, packed: bool, pad_id: int) -> Tensor:
     """A float32 tensor (len(rows), longest tokens), right-padded with 0."""
     batch = pack(rows, pad_id, packed)

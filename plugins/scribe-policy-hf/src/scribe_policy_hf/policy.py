@@ -1,9 +1,12 @@
 """A transformers model as a trainable policy."""
 
+import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import structlog
 import torch
 from accelerate import Accelerator
 from attrs import evolve
@@ -19,15 +22,31 @@ if TYPE_CHECKING:
     from scribe_policy_hf.builder import HF
 
 
+logger = structlog.get_logger("scribe.policy")
+
+
 class HFPolicy:
     """See `scribe_core.protocols.TrainablePolicy`."""
 
     def __init__(self, options: "HF") -> None:
+        if int(os.environ.get("WORLD_SIZE") or 1) > 1:
+            raise ConfigError(
+                "policy: hf trains in one process; start it without `accelerate launch` or torchrun"
+            )
         self._source = models.source(options.model)
         self._dtype = models.weight_dtype(options.dtype)
         self._packed = options.packed
         self._lora = options.lora is not None
         module, self.tokenizer = models.load(self._source, self._dtype)
+        self._chat = Chat(self.tokenizer)
+        self._chat.check()
+        if options.packed and not packing.can_pack(module):
+            raise ConfigError(
+                "policy.packed: this model has a recurrent state or sliding-window attention, with which rollouts "
+                "cannot share a prompt; set policy.packed = false"
+            )
+        config = module.config.get_text_config()
+        self._positions = getattr(config, "max_position_embeddings", None) or sys.maxsize
         if options.lora is not None:
             module = adapters.wrap(module, options.lora)
         if not torch.cuda.is_available():
@@ -39,9 +58,8 @@ class HFPolicy:
         self.module = self.accelerator.prepare(module)
         self.module.eval()
         self.version = 0
-        self._chat = Chat(self.tokenizer)
         self._end_ids = _end_ids(module, self.tokenizer)
-        closing = self._encode(self._chat.continuation((), ended=False))
+        closing = self._encode(self._chat.continuation(()))
         self._end_id = next((i for i in closing if i in self._end_ids), min(self._end_ids))
         self._pad_id = self.tokenizer.pad_token_id or 0
         self._reference: Any = None
@@ -49,22 +67,31 @@ class HFPolicy:
     def generate(
         self, conversations: Sequence[Conversation], sampling: Sampling, seeds: Sequence[int]
     ) -> list[Completion]:
+        """What does not fit into the model's positions is cut there, and a context that leaves no room gets nothing."""
         contexts = [self._context(conversation) for conversation in conversations]
-        if not contexts:
-            return []
+        prompts = [before + added for before, added in contexts]
+        rooms = [min(sampling.max_tokens, self._positions - len(prompt)) for prompt in prompts]
+        fits = [i for i, room in enumerate(rooms) if room > 0]
+        if len(fits) < len(prompts):
+            logger.warning(
+                "context longer than the model's", rows=len(prompts) - len(fits), limit=self._positions
+            )
         draws = generate(
             self.accelerator.unwrap_model(self.module),
-            [before + added for before, added in contexts],
+            [prompts[i] for i in fits],
             temperature=sampling.temperature,
-            max_tokens=sampling.max_tokens,
-            seeds=seeds,
+            rooms=[rooms[i] for i in fits],
+            seeds=[seeds[i] for i in fits],
             end_ids=self._end_ids,
             pad_id=self._pad_id,
         )
+        drawn = dict(zip(fits, draws, strict=True))
         temperature = sampling.temperature or 1.0
         return [
-            self._completion(added, draw, temperature)
-            for (_, added), draw in zip(contexts, draws, strict=True)
+            self._completion(added, drawn[i], temperature)
+            if i in drawn
+            else self._completion((), Draw((), (), ended=False), temperature)
+            for i, (_, added) in enumerate(contexts)
         ]
 
     def rows(self, conversations: Sequence[Conversation]) -> list[TokenRow]:
@@ -109,8 +136,11 @@ class HFPolicy:
         if last < 0:
             return (), self._encode(self._chat.prompt(messages, conversation.tools))
         before = tuple(t for m in messages if m.sampled for t in m.sampled.context_ids + m.sampled.token_ids)
-        ended = before[-1] in self._end_ids
-        return before, self._encode(self._chat.continuation(messages[last + 1 :], ended))
+        added = self._encode(self._chat.continuation(messages[last + 1 :]))
+        if before[-1:] == (self._end_id,) and self._end_id in added:
+            # It closed itself; where it ended otherwise, the template's own end follows.
+            added = added[added.index(self._end_id) + 1 :]
+        return before, added
 
     def _completion(self, context: tuple[int, ...], draw: Draw, temperature: float) -> Completion:
         written = draw.token_ids[:-1] if draw.ended else draw.token_ids
