@@ -117,7 +117,7 @@ def _run(arguments: list[str] | None) -> int:
         return FAILED
     except SystemExit as error:
         # click's own for a pipe that nobody reads; from a part it must not look like success.
-        if isinstance(sys.stdout, click.utils.PacifyFlushWrapper):
+        if type(sys.stdout).__name__.endswith("PacifyFlushWrapper"):
             return FAILED
         return _fail(FAILED, f"a part ended the program ({_described(error)}); report it to its author")
     except (ImportError, OSError) as error:

@@ -92,8 +92,8 @@ class TestExitCodes:
 
     def test_an_interrupt_is_130_and_one_line(self, started, config):
         with started("score", "-", "--config", config) as process:
-            # The first chunk's scores show that it is at work, waiting for more lines.
-            process.stdin.write(b"not json\n" * 256)
+            # The first score shows that it is at work, waiting for more lines.
+            process.stdin.write(b"not json\n")
             process.stdin.flush()
             assert process.stdout.readline().startswith(b'{"id": null, "line": 1')
             process.send_signal(signal.SIGINT)
@@ -107,6 +107,38 @@ class TestExitCodes:
             process.stdout.close()
             assert process.stderr.read() == b""
             assert process.wait(timeout=60) == 1
+
+    @pytest.mark.parametrize(
+        ("command", "code", "told"),
+        [
+            (
+                "score in.jsonl --config scorer.toml >&-",
+                2,
+                "stdout is closed; write to a file with --out FILE",
+            ),
+            ("score - --config scorer.toml <&-", 2, "-: stdin is closed; give a file, or a pipe"),
+            (
+                "score in.jsonl --config scorer.toml --out out >&-",
+                0,
+                "1 trajectories scored, 0 bad lines: out",
+            ),
+            (
+                "score in.jsonl --config scorer.toml >/dev/full",
+                1,
+                "OSError: [Errno 28] No space left on device",
+            ),
+            ("plugins >/dev/full", 1, "OSError: [Errno 28] No space left on device"),
+            ("plugins >&-", 0, ""),
+            ("score missing.jsonl 2>&-", 2, ""),
+            ("score missing.jsonl 2>/dev/full", 2, ""),
+            ("--help | true", 0, ""),
+        ],
+    )
+    def test_streams_that_are_closed_or_full(self, shell, config, trajectory, lines, command, code, told):
+        lines(trajectory("a"), name="in.jsonl")
+        result = shell(f"scribe {command}")
+        assert (result.returncode, result.stdout) == (code, "")
+        assert result.stderr.removeprefix("scribe: error: ").strip() == told
 
 
 class TestPluginCommands:
