@@ -52,8 +52,14 @@ def span_messages(subgoal: Subgoal) -> list[Message]:
 
 
 def span_calls(subgoal: Subgoal) -> list[ToolCall]:
-    """The calls made in the span, in order."""
-    return [call for message in span_messages(subgoal) for call in message.tool_calls]
+    """The calls made in the span, in order: those of the messages whose end it holds, for calls come last."""
+    messages = subgoal.trajectory.messages
+    ended = (
+        messages[index]
+        for index, _, end in pieces(subgoal.trajectory, subgoal.span)
+        if end == len(message_text(messages[index]))
+    )
+    return [call for message in ended for call in message.tool_calls]
 
 
 def before(subgoal: Subgoal) -> tuple[Message, ...]:

@@ -132,22 +132,25 @@ class Observation:
 
 @frozen(order=True)
 class Span:
-    """A stretch of a trajectory, end exclusive; positions are (message, character)."""
+    """A stretch of a trajectory, end exclusive; positions are (message, character).
+
+    `goal` is what the policy set out to do in it, where it said so.
+    """
 
     start: tuple[int, int]
     end: tuple[int, int]
+    goal: str = field(default="", eq=False)
 
 
 @frozen(kw_only=True)
 class Subgoal:
-    """One exercise of a skill: a span of a trajectory, and the goal where the policy stated one.
+    """One exercise of a skill: a span of a trajectory.
 
     `scribe_core.spans` reads its text, messages and calls.
     """
 
     trajectory: Trajectory
     span: Span
-    goal: str = ""
 
 
 @frozen(kw_only=True)

@@ -10,7 +10,8 @@ from types import ModuleType
 import pytest
 
 from scribe_core import aio
-from scribe_core.builtin.programs_judge import ProgramVerdicts, installed_program
+from scribe_core.builtin.programs_judge import ProgramVerdicts
+from scribe_core.judging.programs import installed_program
 from scribe_core.config import Config
 from scribe_core.evaluation import evaluate
 from scribe_core.protocols import JudgeRequest

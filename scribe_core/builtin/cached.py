@@ -8,7 +8,9 @@ from scribe_core.builders import build, part
 from scribe_core.errors import ConfigError
 from scribe_core.judging.asking import Remembering
 from scribe_core.judging.cache import ReplyCache
-from scribe_core.protocols import Builder, Judge
+from scribe_core.judging.estimate import estimate, perhaps
+from scribe_core.protocols import Builder, Estimate, Judge
+from scribe_core.skills import Prototype
 
 
 @frozen(kw_only=True)
@@ -35,3 +37,7 @@ class Cached:
                 "is, or put `cached` around a judge that asks a model, or around a panel with one"
             )
         return judge.remembering(ReplyCache(self.path))
+
+    def estimate(self, prototype: Prototype) -> Estimate | None:
+        inner = estimate(self.judge, prototype)
+        return inner and perhaps(inner)

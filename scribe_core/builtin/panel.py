@@ -19,7 +19,9 @@ from attrs import evolve, frozen
 from scribe_core.builders import build, part
 from scribe_core.errors import ConfigError, RunError
 from scribe_core.judging.asking import Remembering, Replies
-from scribe_core.protocols import Builder, Judge, JudgeRequest
+from scribe_core.judging.estimate import estimate, perhaps, together
+from scribe_core.protocols import Builder, Estimate, Judge, JudgeRequest
+from scribe_core.skills import Prototype
 from scribe_core.types import Usage, Verdict
 
 Rule = Literal["majority", "mean"]
@@ -52,6 +54,12 @@ class Panel:
             arbiters=tuple(seats[len(self.judges) :]),
             rule=self.rule,
         )
+
+    def estimate(self, prototype: Prototype) -> Estimate | None:
+        members = [estimate(each, prototype) for each in self.judges]
+        arbiters = [estimate(each, prototype) for each in self.arbiters]
+        known = [each for each in members if each] + [perhaps(each) for each in arbiters if each]
+        return together(known) if len(known) == len(members + arbiters) else None
 
 
 @frozen(kw_only=True)

@@ -24,9 +24,13 @@ def scribe_environments() -> Builders:
 
 @hookimpl
 def scribe_segmenters() -> Builders:
+    from scribe_core.builtin.markers import Markers
+    from scribe_core.builtin.steps import Steps
     from scribe_core.builtin.turns import Turns
 
     yield Turns
+    yield Markers
+    yield Steps
 
 
 @hookimpl

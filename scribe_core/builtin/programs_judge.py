@@ -10,8 +10,8 @@ from typing import ClassVar
 from attrs import frozen
 
 from scribe_core.judging.programs import find_all
-from scribe_core.protocols import Judge, JudgeRequest, Program
-from scribe_core.skills import apply_rubric
+from scribe_core.protocols import Estimate, Judge, JudgeRequest, Program
+from scribe_core.skills import Prototype, apply_rubric
 from scribe_core.types import Verdict
 
 
@@ -23,6 +23,9 @@ class ProgramsJudge:
 
     def build(self) -> Judge:
         return ProgramVerdicts()
+
+    def estimate(self, prototype: Prototype) -> Estimate:  # noqa: ARG002
+        return Estimate()
 
 
 @frozen

@@ -32,11 +32,12 @@ class Turns:
 
 class _TurnSegmenter:
     async def segment(self, trajectories: Sequence[Trajectory]) -> list[list[Span]]:
-        return [list(_turns(trajectory.messages)) for trajectory in trajectories]
+        return [list(turns(trajectory.messages)) for trajectory in trajectories]
 
 
-def _turns(messages: Sequence[Message]) -> Iterator[Span]:
-    for first, end in _answers(messages):
+def turns(messages: Sequence[Message], since: int = 0, until: int | None = None) -> Iterator[Span]:
+    """The turns among the messages from `since` to before `until`."""
+    for first, end in _answers(messages, since, len(messages) if until is None else until):
         starts = [index for index in range(first, end) if _something_happens(messages[index])]
         # Empty messages before the first one with content go to it, all others to the one before.
         starts = [first, *starts[1:]]
@@ -44,17 +45,30 @@ def _turns(messages: Sequence[Message]) -> Iterator[Span]:
         yield from (Span((start, 0), (stop, 0)) for start, stop in zip(starts, ends, strict=True))
 
 
-def _answers(messages: Sequence[Message]) -> Iterator[tuple[int, int]]:
-    """The runs of assistant messages without anything between them, as (first, end)."""
+def runs(messages: Sequence[Message]) -> Iterator[tuple[int, int]]:
+    """All that the policy and its tools did between one request and the next, as (first message, end)."""
     first = None
     for index, message in enumerate(messages):
         if message.role == "assistant":
+            first = index if first is None else first
+        elif first is not None and message.role not in RESULTS:
+            yield first, index
+            first = None
+    if first is not None:
+        yield first, len(messages)
+
+
+def _answers(messages: Sequence[Message], since: int, until: int) -> Iterator[tuple[int, int]]:
+    """The runs of assistant messages without anything between them, as (first, end)."""
+    first = None
+    for index in range(since, until):
+        if messages[index].role == "assistant":
             first = index if first is None else first
         elif first is not None:
             yield first, index
             first = None
     if first is not None:
-        yield first, len(messages)
+        yield first, until
 
 
 def _after_results(messages: Sequence[Message], index: int) -> int:

@@ -193,7 +193,7 @@ def _context(subgoal: Subgoal, room: int) -> str:
     """Tools and messages before the span; the middle gives way where there is no room."""
     tools = [_tool(tool) for tool in subgoal.trajectory.tools]
     lines = [*(["tools:", *tools] if tools else []), *(_shown(message) for message in before(subgoal))]
-    goal = [f"stated goal of the step: {neutral(subgoal.goal).text}"] if subgoal.goal else []
+    goal = [f"stated goal of the step: {neutral(subgoal.span.goal).text}"] if subgoal.span.goal else []
     return _cut("\n".join([*lines, *goal]), max(room, 400))
 
 
