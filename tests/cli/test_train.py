@@ -29,7 +29,21 @@ class Tiny:
     def build(self):
         with Path("builds").open("a") as builds:
             print(self.which, file=builds)
+        if self.which == "broken":
+            raise RuntimeError("no weights")
         return TinyPolicy()
+
+class Watching:
+    def log(self, event): ...
+    def close(self):
+        Path("closed").touch()
+
+@frozen
+class Watch:
+    """Says that it was closed."""
+    name: ClassVar[str] = "watch"
+    def build(self):
+        return Watching()
 
 class Updates:
     learns_from = "rollouts"
@@ -80,6 +94,13 @@ def test_what_a_policy_stood_for_is_kept_with_the_run(done, refused, workplace):
     done("eval", "my run.toml", "--run", "my-run", **inside)
     done("train", "my run.toml", "--run", "other", **inside)
     assert (workplace / "builds").read_text().split() == ["first", "first", "first", "second"]
+
+
+def test_a_policy_that_cannot_be_built_leaves_nothing_open_and_no_run(refused, workplace):
+    broken = ["--set", "policy.which=broken", "--set", 'trackers=["tiny_parts:Watch"]']
+    assert "no weights" in refused("train", "my run.toml", *broken, cwd=workplace)
+    assert (workplace / "closed").exists()
+    assert not (workplace / "runs").exists()
 
 
 def test_a_run_that_exists_is_refused_before_the_policy_is_built(done, refused, workplace):
