@@ -167,6 +167,28 @@ class Judge(Protocol):
         """Never raises for what a span holds or an endpoint does: that is an abstained or failed verdict."""
 
 
+@frozen(kw_only=True)
+class Estimate:
+    """Bounds of what one judgement takes: the fewest and the most calls of models, and the most tokens and USD.
+
+    `usd` is None where the price is unknown. Calls may be fractions, of what is asked only now and then.
+    """
+
+    least: float = 0
+    most: float = 0
+    prompt_tokens: float = 0
+    completion_tokens: float = 0
+    usd: float | None = 0.0
+
+
+@runtime_checkable
+class Estimating(Protocol):
+    """The builder of a judge that knows what it will take, before it is built. Optional."""
+
+    def estimate(self, prototype: "Prototype") -> Estimate | None:
+        """What one judgement with this prototype takes; None where a part of the judge does not know."""
+
+
 class Program(Protocol):
     """Decides one rubric question without a model."""
 

@@ -52,7 +52,9 @@ class Tally:
 
     def line(self) -> str:
         """The figures in words."""
-        usage, cost = self.usage, "price unknown" if self.usage.usd is None else f"{self.usage.usd:.4f} USD"
         verdicts = ", ".join(f"{self.statuses[name]:,} {name}" for name in STATUSES)
+        if not self.asked:
+            return verdicts
+        usage, cost = self.usage, "price unknown" if self.usage.usd is None else f"{self.usage.usd:.4f} USD"
         tokens = f"{usage.prompt_tokens:,} + {usage.completion_tokens:,} tokens"
-        return f"{verdicts}; {usage.calls:,} calls, {tokens}, {cost}; {self.cached:,} from the cache"
+        return f"{verdicts}; {usage.calls:,} calls, {tokens}, {cost}; {self.cached:,} verdicts from the cache"

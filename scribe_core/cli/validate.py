@@ -3,7 +3,7 @@
 import json
 import sys
 from contextlib import redirect_stdout
-from math import ceil
+from math import ceil, floor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +31,8 @@ def validate(
     """Check a config and estimate what it will do and cost.
 
     Reads the environment's tasks and the skill libraries; loads no weights and asks no judge. How many subgoals
-    a rollout has is not known before, so judge calls are given from one per rollout to one per turn.
+    a rollout has is not known before, so judgements are given from one per rollout to one per turn; calls of models,
+    tokens and cost are bounds, which count a reply that cannot be read and is asked for again, and no cache.
     """
     from scribe_core.config import Config
 
@@ -41,7 +42,7 @@ def validate(
     if as_json:
         click.echo(json.dumps(report, indent=2))
     else:
-        rows = [(key.replace("_", " "), _text(value)) for key, value in report.items()]
+        rows = [(key.replace("_", " "), _text(key, value)) for key, value in report.items()]
         click.echo(f"{columns(rows, indent=0)}\nthe config is valid")
 
 
@@ -56,10 +57,34 @@ def _report(config: "Config") -> dict[str, Any]:
     training = _training(config, environment) if config.optimizer else {}
     evaluation = _evaluation(config, environment)
     rollouts = training.get("training_rollouts", 0) + evaluation["evaluation_rollouts"]
-    whole = len(library.trajectory_prototypes())
-    calls = {"least": rollouts * (1 + whole), "most": rollouts * (config.rollout.max_turns + whole)}
-    asks_no_model = getattr(config.scorer.judge, "name", "") == "programs"
-    return {**report, **training, **evaluation, "judge_calls": calls, "usd": 0 if asks_no_model else None}
+    return {**report, **training, **evaluation, **_judging(config, library, rollouts)}
+
+
+def _judging(config: "Config", library: "Library", rollouts: int) -> dict[str, Any]:
+    """Bounds of what the scorer takes; of models, null where the judge does not know."""
+    from scribe_core.judging.estimate import any_of, estimate, together
+
+    turns = config.rollout.max_turns
+    whole = library.trajectory_prototypes()
+    judgements = {"least": rollouts * (1 + len(whole)), "most": rollouts * (turns + len(whole))}
+    found = [estimate(config.scorer.judge, each) for each in (*library.subgoal_prototypes(), *whole)]
+    known = [each for each in found if each]
+    if len(known) < len(found):
+        unknown = dict.fromkeys(("judge_calls", "prompt_tokens", "completion_tokens", "usd"))
+        return {"judgements": judgements, **unknown}
+    subgoal = any_of(known[: len(found) - len(whole)])
+    planning = together(known[len(found) - len(whole) :])
+    most = together([*[subgoal] * turns, planning])
+    return {
+        "judgements": judgements,
+        "judge_calls": {
+            "least": floor(rollouts * (subgoal.least + planning.least)),
+            "most": ceil(rollouts * most.most),
+        },
+        "prompt_tokens": ceil(rollouts * most.prompt_tokens),
+        "completion_tokens": ceil(rollouts * most.completion_tokens),
+        "usd": None if most.usd is None else rollouts * most.usd,
+    }
 
 
 def _checked_library(config: "Config") -> "Library":
@@ -83,7 +108,7 @@ def _checked_library(config: "Config") -> "Library":
 
 
 def _training(config: "Config", environment: "Environment") -> dict[str, Any]:
-    from scribe_core.training import training_tasks
+    from scribe_core.training import check_rollouts, training_tasks
 
     (builder,) = config.require("optimizer")
     optimizer = build(builder)
@@ -116,13 +141,15 @@ def _evaluation(config: "Config", environment: "Environment") -> dict[str, Any]:
     }
 
 
-def _text(value: Any) -> str:
-    if isinstance(value, dict):
-        return f"{value['least']:,} to {value['most']:,}"
-    return (
-        "unknown: it depends on the judge"
-        if value is None
-        else f"{value:,}"
-        if isinstance(value, int)
-        else value
-    )
+def _text(key: str, value: Any) -> str:
+    match value:
+        case {"least": least, "most": most}:
+            return f"{most:,}" if least == most else f"{least:,} to {most:,}"
+        case None:
+            return "unknown: it depends on the judge"
+        case int() | float():
+            text = f"{value:,.2f}" if isinstance(value, float) and value else f"{value:,.0f}"
+            return (
+                f"at most {text}" if value and key in ("prompt_tokens", "completion_tokens", "usd") else text
+            )
+    return str(value)

@@ -14,6 +14,7 @@ from scribe_core.judging.asking import (
     Reply,
     digest,
 )
+from scribe_core.judging.estimate import model_estimate
 from scribe_core.judging.model_judge import ModelJudge
 
 __all__ = [
@@ -27,4 +28,5 @@ __all__ = [
     "Replies",
     "Reply",
     "digest",
+    "model_estimate",
 ]

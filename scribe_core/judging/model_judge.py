@@ -12,6 +12,7 @@ from attrs import evolve, field, frozen
 from scribe_core.judging import prompts, verdicts
 from scribe_core.judging.asking import CallError, Endpoint, Mode, Prompt, Question, Replies, Reply
 from scribe_core.judging.canaries import Canaries
+from scribe_core.judging.estimate import READINGS
 from scribe_core.judging.programs import find_all
 from scribe_core.judging.replies import Answer, read_probabilities, read_reply
 from scribe_core.judging.verdicts import Answers, Findings, programs_cap
@@ -20,8 +21,6 @@ from scribe_core.skills import Prototype, apply_rubric
 from scribe_core.types import Finding, Json, Usage, Verdict
 
 NOT_ASKED = Finding(answer="not_applicable")
-READINGS = 2
-"""How often a model is asked for a reply that can be read."""
 
 
 @frozen(kw_only=True)

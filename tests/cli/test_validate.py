@@ -29,11 +29,15 @@ def test_estimates_what_a_run_takes(done, config, tmp_path):
         "evaluation_tasks": 2,
         "evaluations": 3,
         "evaluation_rollouts": 12,
-        "judge_calls": {"least": 172, "most": 1376},
+        "judgements": {"least": 172, "most": 1376},
+        "judge_calls": {"least": 0, "most": 0},
+        "prompt_tokens": 0,
+        "completion_tokens": 0,
         "usd": 0,
     }
     shown = done("validate", config, *options, cwd=tmp_path)
-    assert re.search(r"^judge calls +172 to 1,376$", shown, re.MULTILINE)
+    assert re.search(r"^judgements +172 to 1,376$", shown, re.MULTILINE)
+    assert re.search(r"^judge calls +0$", shown, re.MULTILINE)
     assert shown.endswith("the config is valid\n")
 
 
@@ -48,6 +52,19 @@ def test_demonstrations_need_no_rollouts(refused, config, tmp_path):
 
 def test_a_scorer_alone_is_a_config(done, config):
     assert set(json.loads(done("validate", config, "--json"))) == {"skills", "library_digest"}
+
+
+def test_a_model_that_knows_its_price(done, config, tmp_path):
+    """Its 8 validation rollouts have 1 to 8 turns; programs decide no mistake of the prototype."""
+    (tmp_path / "mine.py").write_text(PRICED)
+    options = [*RUN, "--set", "environment.count=8", "--set", "scorer.judge.use=mine:Priced"]
+    report = json.loads(done("validate", config, *options, "--json", cwd=tmp_path))
+    assert report["judge_calls"] == {"least": 8, "most": 128}
+    assert (report["prompt_tokens"], report["completion_tokens"]) == (128_000, 12_800)
+    assert report["usd"] == pytest.approx(128_000 * 1e-4 + 12_800 * 2e-4)
+    shown = done("validate", config, *options, cwd=tmp_path)
+    assert re.search(r"^judge calls +8 to 128$", shown, re.MULTILINE)
+    assert re.search(r"^usd +at most 15.36$", shown, re.MULTILINE)
 
 
 def test_the_price_of_another_judge_is_not_known(done, config):
@@ -88,4 +105,19 @@ class Learner:
     learns_from = "rollouts"
     def build(self):
         return self
+"""
+
+PRICED = """
+from typing import ClassVar
+from attrs import frozen
+from scribe_core.judging import model_estimate
+
+@frozen
+class Priced:
+    name: ClassVar[str] = "priced"
+    def build(self):
+        raise SystemExit("nothing is built to validate")
+    def estimate(self, prototype):
+        tokens = {"prompt_tokens": 1000, "reply_tokens": 100}
+        return model_estimate(prototype, "checklist", **tokens, prices=(1e-4, 2e-4))
 """
