@@ -2,10 +2,10 @@
 
 @frozen
 class Cached:
-    \"\"\"Remembers what the inner judge answered.\"\"\"
+    \"\"\"Another judge, which asks its model nothing twice.\"\"\"
 
     name: ClassVar[str] = "cached"
-    inner: Builder[Judge] = part("judges")
+    judge: Builder[Judge] = part("judges")
     path: str = "judge.sqlite"
 
     def build(self) -> Judge: ...

@@ -56,8 +56,7 @@ class ReplyCache:
             if keep or reply.revision:
                 await asyncio.wrap_future(self._file.write(endpoint, key, reply, keep))
         except CallError as error:
-            # What the failed call cost is counted where it was made.
-            flight.set_result(CallError(str(error)))
+            flight.set_result(error)
             raise
         finally:
             del self._flights[place]
@@ -81,5 +80,6 @@ class ReplyCache:
 def _landed(flight: Flight) -> Reply:
     outcome = flight.result()
     if isinstance(outcome, CallError):
+        # What the failed call cost is counted where it was made.
         raise CallError(str(outcome))
     return outcome

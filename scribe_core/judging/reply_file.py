@@ -68,8 +68,9 @@ class ReplyFile:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._writer = _connect(path)
-            # Another connection, so that nobody who reads waits for the disk.
+            # Another connection, and an impatient one: reading stands in the way of everything else.
             self._reader = _connect(path)
+            self._reader.execute("PRAGMA busy_timeout = 100")
         except (OSError, ValueError, sqlite3.Error) as error:
             raise _unusable(path, f"cannot be opened for writing: {error}") from error
         self._reading, self._queueing = Lock(), Lock()
