@@ -18,7 +18,7 @@ SHORTEST_QUOTE = 3
 
 _LINE_BREAK = r"\r\n|[\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]"
 _SPECIAL = (
-    r"<[|\uff5c]|[|\uff5c]>|<(?=/?s>|/?<SYS>>)|\[(?=/?[A-Z_]{4,}\])"
+    r"<[|\uff5c]|[|\uff5c]>|<(?=/?s>|</?SYS>>)|\[(?=/?[A-Z_]{4,}\])"
     r"|<(?=/?(?:think|start_of_turn|end_of_turn|bos|eos|pad|unk|begin_of_text|system|user|assistant)>)"
 )
 _CHANGED = re.compile(

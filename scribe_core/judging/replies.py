@@ -35,10 +35,16 @@ def read_reply(text: str, questions: Sequence[Question]) -> dict[str, Answer]:
     """
     text = text[-LONGEST:]
     found: dict[str, Answer] = {}
-    for value in _objects(text):
+    read = 0
+    for value, end in _objects(text):
         if answers := _answers(value, questions):
-            found = answers
-    return found or _plain(text, questions)
+            found, read = answers, end
+    later = _plain(text[read:], questions)
+    if len(later) < len(questions):
+        return found or later
+    # Plain lines after an object are the last verdict; where they only repeat it, it has the reasons and quotes.
+    same = {id_ for id_, given in found.items() if given.answer == later[id_].answer}
+    return {id_: found[id_] if id_ in same else given for id_, given in later.items()}
 
 
 def read_probabilities(text: str, questions: Sequence[Question]) -> dict[str, Answer]:
@@ -53,9 +59,10 @@ def read_probabilities(text: str, questions: Sequence[Question]) -> dict[str, An
     return found
 
 
-def _objects(text: str) -> Iterator[dict[str, Any]]:
-    """The outermost JSON objects in a text, in order."""
-    starts = [match.start() for match in re.finditer(r"\{", text)][-MAX_STARTS:]
+def _objects(text: str) -> Iterator[tuple[dict[str, Any], int]]:
+    """The outermost JSON objects in a text, in order, each with where it ends."""
+    # Quotes in a JSON text are escaped, so no brace that a verdict quotes uses up the starts.
+    starts = [match.start() for match in re.finditer(r'\{(?=\s*")', text)][-MAX_STARTS:]
     end = 0
     for start in starts:
         if start < end:
@@ -65,7 +72,7 @@ def _objects(text: str) -> Iterator[dict[str, Any]]:
         except (ValueError, RecursionError):
             continue
         if isinstance(value, dict):
-            yield value
+            yield value, end
 
 
 def _answers(value: Mapping[str, Any], questions: Sequence[Question]) -> dict[str, Answer]:
