@@ -217,12 +217,9 @@ def _sampled(value: Json, path: str, raw: str | None) -> Sampled | None:
         raise DataError(f"{path}: token_ids, logprobs and offsets need one length, got {lengths}")
     if list(offsets) != sorted(offsets) or (offsets and offsets[-1] > len(raw)):
         raise DataError(f"{path}.offsets: expected ascending characters of raw, up to {len(raw)}")
+    temperature = _temperature(value.get(_TEMPERATURE), f"{path}.{_TEMPERATURE}")
     return Sampled(
-        context_ids=context,
-        token_ids=tokens,
-        logprobs=logprobs,
-        offsets=offsets,
-        temperature=_temperature(value.get(_TEMPERATURE), f"{path}.{_TEMPERATURE}"),
+        context_ids=context, token_ids=tokens, logprobs=logprobs, offsets=offsets, temperature=temperature
     )
 
 
