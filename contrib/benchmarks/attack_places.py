@@ -42,7 +42,7 @@ def raw(subgoal: Subgoal, text: str) -> Subgoal:
 
 def goal(subgoal: Subgoal, text: str) -> Subgoal:
     """In the goal that the policy stated."""
-    return evolve(subgoal, goal=text)
+    return evolve(subgoal, span=evolve(subgoal.span, goal=text))
 
 
 def tool_result(subgoal: Subgoal, text: str) -> Subgoal:

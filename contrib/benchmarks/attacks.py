@@ -252,7 +252,7 @@ def _changed(text: str, change: Callable[[str], str]) -> Write:
 
 def _noise(characters: int) -> Write:
     def write(_victim: Victim, _prototype: Prototype, rng: random.Random) -> str:
-        return "".join(rng.choice("abcdefghij klmnopqrst uvwxyz. ,") for _ in range(characters))
+        return "".join(rng.choices("abcdefghij klmnopqrst uvwxyz. ,", k=characters))
 
     return write
 
