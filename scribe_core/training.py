@@ -26,6 +26,7 @@ from scribe_core.rollout import Episode, episodes, rollout
 from scribe_core.runs import MANIFEST, RunFolder, make_manifest, pinned_policy
 from scribe_core.scorer import Scorer
 from scribe_core.settings import RolloutSettings, TrainingSettings
+from scribe_core.tally import Tally
 from scribe_core.tools import by_name
 from scribe_core.types import Group, Scored, Task, Trajectory
 
@@ -232,6 +233,7 @@ def _summary(groups: Sequence[Group]) -> dict[str, Any]:
         "process": mean(s.reward.process for s in rows),
         "truncated": fmean(s.trajectory.status == "truncated" for s in rows),
         "skills": skill_scores(rows),
+        "judging": Tally.of(rows).record(),
     }
 
 

@@ -10,6 +10,8 @@ from typing import Any
 import structlog
 
 HIDDEN = "***"
+PROGRESS = "judging"
+"""The event that costs money while it goes on: whoever waits for it wants to see it."""
 
 _SECRET_NAME = re.compile(
     r"(?i)(api|access|private|secret)_?key$|(^|_)(token|secret|password|authorization)$"
@@ -17,9 +19,10 @@ _SECRET_NAME = re.compile(
 
 
 def configure(verbose: bool = False) -> None:
-    """Log lines of all levels with `verbose`, else warnings and errors."""
+    """Log lines of all levels with `verbose`, else warnings, errors, and how far judging is."""
     structlog.configure(
         processors=[
+            *([] if verbose else [_only_what_matters]),
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False),
             structlog.processors.format_exc_info,
@@ -28,11 +31,17 @@ def configure(verbose: bool = False) -> None:
                 colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
             ),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG if verbose else logging.WARNING),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG if verbose else logging.INFO),
         # stderr is looked up for each line, because tests and notebooks replace it.
         logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
         cache_logger_on_first_use=False,
     )
+
+
+def _only_what_matters(_: Any, level: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    if level == "info" and event.get("event") != PROGRESS:
+        raise structlog.DropEvent
+    return event
 
 
 def hide_secrets(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

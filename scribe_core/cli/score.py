@@ -17,6 +17,7 @@ from scribe_core.cli import logs
 from scribe_core.cli.common import set_option
 from scribe_core.cli.main import FAILED
 from scribe_core.errors import ConfigError, DataError, ScribeError
+from scribe_core.tally import Tally
 from scribe_core.trajectories import LineError, iterate_trajectories
 from scribe_core.types import Trajectory
 
@@ -61,23 +62,29 @@ def score(
         scorer = Config.load(configs, overrides).scorer.build()
     # What parts print while they work must not stand among the results.
     with _source(file) as source, _sink(source, out) as sink, redirect_stdout(sys.stderr):
-        good, bad = _score_all(scorer, source, sink)
+        tally = Tally()
+        good, bad = _score_all(scorer, source, sink, tally)
         if not good + bad:
             raise DataError(f"{file}: holds no trajectories")
+    if tally.asked:
+        click.echo(f"judged: {tally.line()}", err=True)
     if out:
         click.echo(f"{good} trajectories scored, {bad} bad lines: {out}", err=True)
     if bad:
         ctx.exit(FAILED)
 
 
-def _score_all(scorer: "Scorer", source: BinaryIO, sink: BinaryIO) -> tuple[int, int]:
+def _score_all(scorer: "Scorer", source: BinaryIO, sink: BinaryIO, tally: Tally) -> tuple[int, int]:
     """Writes a record for each line; returns how many were scored and how many were bad."""
     good = bad = 0
     judged_outcome: dict[str, bool] = {}
     for chunk in _chunks(iterate_trajectories(source)):
         for record in records(scorer, [consistent(line, judged_outcome) for line in chunk]):
-            bad += "error" in record
-            good += "error" not in record
+            if "error" in record:
+                bad += 1
+            else:
+                good += 1
+                tally.add(record)
             text = json.dumps(record, ensure_ascii=False, allow_nan=False)
             sink.write(text.encode("utf-8", "replace") + b"\n")
         sink.flush()

@@ -14,6 +14,7 @@ from scribe_core.judging.asking import CallError, Endpoint, Mode, Prompt, Questi
 from scribe_core.judging.canaries import Canaries
 from scribe_core.judging.estimate import READINGS
 from scribe_core.judging.programs import find_all
+from scribe_core.judging.progress import Progress
 from scribe_core.judging.replies import Answer, read_probabilities, read_reply
 from scribe_core.judging.verdicts import Answers, Findings, programs_cap
 from scribe_core.protocols import JudgeRequest, Program
@@ -39,6 +40,7 @@ class ModelJudge:
     programs: Mapping[str, Program] | None = None
     """By name, in place of the installed ones."""
     canaries: Canaries = field(factory=lambda: Canaries(0))
+    progress: Progress = field(factory=Progress, repr=False)
 
     def remembering(self, replies: Replies) -> "ModelJudge":
         """The same judge, which asks nothing that `replies` knows."""
@@ -46,12 +48,12 @@ class ModelJudge:
 
     async def judge(self, requests: Sequence[JudgeRequest]) -> list[Verdict]:
         """Raises ConfigError where a prototype names a program that does not exist."""
-        tasks = [asyncio.ensure_future(self._verdict(request)) for request in requests]
+        self.progress.expect(len(requests))
+        tasks = [asyncio.ensure_future(self._noted(request)) for request in requests]
         try:
             return await asyncio.gather(*tasks)
         finally:
-            for task in tasks:
-                task.cancel()
+            self.progress.drop(sum(t.cancel() or t.cancelled() or t.exception() is not None for t in tasks))
 
     def identify(self, request: JudgeRequest, prompt: Prompt) -> Json:
         """What a reply depends on; a change in any part of it is another question."""
@@ -62,6 +64,11 @@ class ModelJudge:
             "prototype": request.prototype.digest,
             "sample": request.sample,
         }
+
+    async def _noted(self, request: JudgeRequest) -> Verdict:
+        verdict = await self._verdict(request)
+        self.progress.note(verdict)
+        return verdict
 
     async def _verdict(self, request: JudgeRequest) -> Verdict:
         found = self._found(request)

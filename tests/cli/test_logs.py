@@ -42,3 +42,12 @@ def test_hide_keys_by_name_and_by_value(capsys, monkeypatch):
     assert "got 401 with ***" in shown
     assert "ValueError: bad header ***" in shown
     assert "tokens=7" in shown
+
+
+def test_how_far_judging_is_shows_without_verbose(capsys):
+    logs.configure()
+    structlog.get_logger("scribe.judge").info("judging", done="3 of 8", usd=0.25)
+    shown = capsys.readouterr().err
+    assert re.search(r"\[info *\] judging", shown)
+    assert "done='3 of 8'" in shown
+    assert "usd=0.25" in shown

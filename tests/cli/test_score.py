@@ -217,3 +217,40 @@ def test_an_empty_file_leaves_earlier_results_alone(refused, lines, tmp_path):
     kept.write_text("earlier\n")
     assert "holds no trajectories" in refused("score", lines(), "--out", kept)
     assert kept.read_text() == "earlier\n"
+
+
+def test_what_a_model_took_is_told_at_the_end(scribe, trajectory, lines, config, tmp_path):
+    """It answers the first, fails on the second, and cannot be read on the third, twice."""
+    (tmp_path / "mine.py").write_text(ASKED)
+    path = lines(trajectory("a"), trajectory("b", "please boom"), trajectory("c", "please garble"))
+    options = ["--config", config, "--set", "scorer.judge=mine:Asked"]
+    result = scribe("score", path, *options, cwd=tmp_path)
+    assert result.returncode == 0
+    assert result.stderr == (
+        "judged: 1 scored, 1 abstained, 1 failed; 4 calls, 40 + 4 tokens, 0.0200 USD; 0 verdicts from the cache\n"
+    )
+    rows = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [row["subgoals"][0]["status"] for row in rows] == ["scored", "failed", "abstained"]
+
+
+ASKED = """
+from typing import ClassVar
+from attrs import frozen
+from scribe_core.judging import CallError, ModelJudge, Reply
+from scribe_core.testing import ScriptedEndpoint
+from scribe_core.types import Usage
+
+USAGE = Usage(calls=1, prompt_tokens=10, completion_tokens=1, usd=0.005)
+
+def reply(prompt, sample):
+    if "boom" in prompt.user:
+        raise CallError("gone", USAGE)
+    text = "never" if "garble" in prompt.user else '{"rude": "absent", "cold": "absent"}'
+    return Reply(text=text, usage=USAGE)
+
+@frozen
+class Asked:
+    name: ClassVar[str] = "asked"
+    def build(self):
+        return ModelJudge(endpoint=ScriptedEndpoint(reply))
+"""

@@ -119,6 +119,12 @@ def test_a_run_from_start_to_evaluation(done, refused, workplace):
     assert manifest["config"]["policy"]["use"] == "tiny_parts:Tiny"
     assert manifest["config"]["training"]["steps"] == 2
 
+    events = [json.loads(line) for line in (workplace / "runs/my-run/events.jsonl").read_text().splitlines()]
+    assert [event["judging"] for event in events if event["event"] == "step"] == 2 * [
+        {"scored": 8, "abstained": 0, "failed": 0, "cached": 0}
+        | {"calls": 0, "prompt_tokens": 0, "completion_tokens": 0, "usd": None}
+    ]
+
     shown = refused("train", "my run.toml", **inside)
     assert "runs/my-run: this run exists; pass --resume" in shown
     more = ["--set", "training.steps=3"]
