@@ -39,6 +39,18 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
         raise
 
 
+async def here(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Awaits a coroutine on the background loop, from whatever loop this is called on.
+
+    What is shared between callers, such as connections and limits, then belongs to one loop.
+    """
+    with _STARTING:
+        loop = _background_loop(os.getpid())
+    if asyncio.get_running_loop() is loop:
+        return await coroutine
+    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, loop))
+
+
 @cache
 def _background_loop(_: int) -> asyncio.AbstractEventLoop:
     loop = asyncio.new_event_loop()

@@ -1,0 +1,92 @@
+"""The judge `openai`: its options, and what is wrong with them before anything is sent."""
+
+import ipaddress
+import os
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+from attrs import field, frozen
+from attrs.validators import ge, gt, le, optional
+
+from scribe_core.errors import ConfigError
+from scribe_core.judging import Mode, ModelJudge
+from scribe_core.judging.calls import Caller, Limits, gate_of
+from scribe_core.judging.canaries import Canaries
+from scribe_core.protocols import Judge
+
+
+def _is_url(_: Any, __: Any, url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        sound = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        sound = False
+    if not sound or parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("'base_url' is like https://host/v1: no user, no key, nothing after the path")
+
+
+@frozen(kw_only=True)
+class OpenAIJudge:
+    """Asks a model behind any server that speaks OpenAI's chat completions.
+
+    Replies are asked for under a JSON schema; a server that does not know that is asked without. Draws of one
+    input differ by their seed, where `temperature` is above 0.
+    """
+
+    name: ClassVar[str] = "openai"
+
+    model: str
+    base_url: str = field(default="https://api.openai.com/v1", validator=_is_url)
+    api_key_env: str = "OPENAI_API_KEY"
+    """The environment variable that holds the key. A server on this machine needs none."""
+    mode: Mode = "checklist"
+    temperature: float | None = field(default=0.0, validator=optional([ge(0), le(2)]))
+    """None leaves it to the server, as some models demand."""
+    seed: int | None = None
+    reply_tokens: int = field(default=1000, validator=gt(0))
+    prompt_tokens: int = field(default=8000, validator=gt(0))
+    """The longest prompt; of a longer conversation the middle is left out."""
+    canaries: int = field(default=0, validator=ge(0))
+    """One in so many requests is repeated with a span that deserves nothing, and raises an alarm if it is rewarded."""
+    usd_per_million_prompt_tokens: float | None = field(default=None, validator=optional(ge(0)))
+    usd_per_million_completion_tokens: float | None = field(default=None, validator=optional(ge(0)))
+    limits: Limits = field(factory=Limits)
+
+    def build(self) -> Judge:
+        """Raises ConfigError where the key, or the prices of a budget, are missing."""
+        from scribe_judge_openai.endpoint import ChatEndpoint
+
+        key = self._key()
+        prices = (self.usd_per_million_prompt_tokens, self.usd_per_million_completion_tokens)
+        if self.limits.max_usd is not None and None in prices:
+            raise ConfigError(
+                "limits.max_usd: it needs the prices of the model; set usd_per_million_prompt_tokens and"
+                " usd_per_million_completion_tokens, or limit max_tokens instead"
+            )
+        caller = Caller(self.limits, gate_of(self.base_url, key), key)
+        endpoint = ChatEndpoint(settings=self, key=key, caller=caller)
+        return ModelJudge(
+            endpoint=endpoint,
+            mode=self.mode,
+            prompt_tokens=self.prompt_tokens,
+            canaries=Canaries(self.canaries),
+        )
+
+    def _key(self) -> str:
+        key = os.environ.get(self.api_key_env, "").strip()
+        if not key and not _is_here(self.base_url):
+            raise ConfigError(
+                f"api_key_env: the environment variable {self.api_key_env} is not set; put the key for"
+                f" {self.base_url} into it, or name another with api_key_env"
+            )
+        if not (key.isascii() and key.isprintable()):
+            raise ConfigError(f"api_key_env: what stands in {self.api_key_env} cannot be a key")
+        return key
+
+
+def _is_here(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
