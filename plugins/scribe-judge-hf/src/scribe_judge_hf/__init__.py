@@ -1,0 +1,1 @@
+"""A judge for scribe out of local weights."""
