@@ -28,12 +28,16 @@ def model_estimate(
     reply_tokens: int,
     prices: Prices | None = None,
     canary_every: int = 0,
+    readings: int = READINGS,
 ) -> Estimate:
-    """What `ModelJudge` takes for one span that fits into its budget of `prompt_tokens`; retries are not counted."""
+    """What `ModelJudge` takes for one span that fits into its budget of `prompt_tokens`; retries are not counted.
+
+    `readings` is 1 for an endpoint whose replies can always be read.
+    """
     least = _calls(prototype, mode)
     if least is None:
         return Estimate()
-    most = READINGS * (1 + (1 / canary_every if canary_every else 0))
+    most = readings * (1 + (1 / canary_every if canary_every else 0))
     usd = None if prices is None else most * (prompt_tokens * prices[0] + reply_tokens * prices[1])
     return Estimate(
         least=least,

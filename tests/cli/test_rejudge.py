@@ -195,6 +195,53 @@ def test_another_judge_drops_the_options_of_the_old_one(done, played):
     assert {each["subgoals"][0]["score"] for each in again} == {0.5}
 
 
+ASKED = """
+from typing import ClassVar
+from attrs import frozen
+from scribe_core.judging import CallError, ModelJudge, Reply
+from scribe_core.testing import ScriptedEndpoint
+from scribe_core.types import Usage
+
+def reply(prompt, sample):
+    step = prompt.user.rpartition("# The step")[2]
+    if "| no" in step:
+        raise CallError("gone", Usage(calls=1))
+    cold = "absent" if "hello" in step else "present"
+    text = '{"cold": {"answer": "%s", "quote": "please"}, "rude": "absent"}' % cold
+    return Reply(text=text, usage=Usage(calls=1, prompt_tokens=10, completion_tokens=1, usd=0.5))
+
+@frozen
+class Asked:
+    name: ClassVar[str] = "asked"
+    def build(self):
+        return ModelJudge(endpoint=ScriptedEndpoint(reply))
+"""
+
+
+def test_a_model_is_asked_once(scribe, played, tmp_path):
+    """What it failed on is asked again, and nothing else; what it said is judged alike."""
+    (tmp_path / "mine.py").write_text(ASKED)
+    options = ["--set", 'scorer.judge={use = "cached", path = "replies", judge = "mine:Asked"}', "--json"]
+    told, files = [], []
+    for _ in range(2):
+        result = scribe("rejudge", played, *options, cwd=tmp_path)
+        assert (result.returncode, result.stderr) == (0, "")
+        told.append(json.loads(result.stdout))
+        files.append(records(played / "rejudged/cached.jsonl"))
+    first, second = (each["after"] for each in told)
+    failed = first["failed"]
+    assert failed == sum(row["reward"] is None for row in files[0])
+    assert 0 < failed < 32
+    assert (second["calls"], second["usd"], second["failed"]) == (failed, None, failed)
+    assert second["cached"] == first["scored"] + first["abstained"] == 32 - failed
+    assert first["calls"] == failed + (first["usd"] / 0.5)
+    for one, other in zip(*files, strict=True):
+        for row in (one, other):
+            del row["usage"], row["subgoals"][0]["cached"]
+        assert one == other
+    assert told[0]["reward"]["n"] == 32 - failed
+
+
 def test_an_evaluation(done, refused, played):
     (kept,) = (played / "evaluations").iterdir()
     told = json.loads(done("rejudge", played, "--evaluation", kept.stem, "--json"))

@@ -211,3 +211,13 @@ def test_the_pause_a_server_asks_for(headers: dict[str, str], seconds: float | N
 def test_options_survive_evolution(server: ChatServer) -> None:
     builder = OpenAIJudge(model="m", base_url=server.url)
     assert attrs.evolve(builder, mode="direct").build().mode == "direct"  # type: ignore[attr-defined]
+
+
+def test_what_it_takes_is_bounded_before_it_is_built() -> None:
+    prices = {"usd_per_million_prompt_tokens": 1.0, "usd_per_million_completion_tokens": 4.0}
+    bounds = OpenAIJudge(model="m", prompt_tokens=2000, reply_tokens=500, **prices).estimate(
+        sample_prototype()
+    )
+    assert (bounds.least, bounds.most, bounds.prompt_tokens, bounds.completion_tokens) == (1, 2, 4000, 1000)
+    assert bounds.usd == pytest.approx((4000 * 1.0 + 1000 * 4.0) / 1e6)
+    assert OpenAIJudge(model="m").estimate(sample_prototype()).usd is None

@@ -9,10 +9,11 @@ from attrs import field, frozen
 from attrs.validators import ge, gt, le, optional
 
 from scribe_core.errors import ConfigError
-from scribe_core.judging import Mode, ModelJudge
+from scribe_core.judging import Mode, ModelJudge, model_estimate
 from scribe_core.judging.calls import Caller, Limits, gate_of
 from scribe_core.judging.canaries import Canaries
-from scribe_core.protocols import Judge
+from scribe_core.protocols import Estimate, Judge
+from scribe_core.skills import Prototype
 
 
 def _is_url(_: Any, __: Any, url: str) -> None:
@@ -70,6 +71,17 @@ class OpenAIJudge:
             mode=self.mode,
             prompt_tokens=self.prompt_tokens,
             canaries=Canaries(self.canaries),
+        )
+
+    def estimate(self, prototype: Prototype) -> Estimate:
+        into, out = self.usd_per_million_prompt_tokens, self.usd_per_million_completion_tokens
+        return model_estimate(
+            prototype,
+            self.mode,
+            prompt_tokens=self.prompt_tokens,
+            reply_tokens=self.reply_tokens,
+            prices=None if into is None or out is None else (into / 1e6, out / 1e6),
+            canary_every=self.canaries,
         )
 
     def _key(self) -> str:
