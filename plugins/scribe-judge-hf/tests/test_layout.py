@@ -48,7 +48,7 @@ def test_a_path_is_the_text_that_the_template_lays_out(tokenizer: Any, make_prom
     for branch, question in zip(laid.branches, prompt.questions, strict=True):
         answers = ", ".join(f'"{answer}"' for answer in question.answers)
         for answer, tokens in branch.answers:
-            text = f'{start}{question.text}\nPossible answers: {answers}.\nThe answer is "{answer}'
+            text = f'{start}{question.text}\nPossible answers: {answers}.\nI choose "{answer}'
             whole = tokenizer(text.replace(prompt.fence, mark), add_special_tokens=False)["input_ids"]
             assert (*laid.prompt, *branch.stem, *tokens) == tuple(whole)
 
@@ -86,13 +86,13 @@ def test_prompts_share_a_fence_that_stands_in_none_of_them(tokenizer: Any, make_
 
 def test_tokens_that_reach_over_the_border_belong_to_the_answer(endpoint: HFEndpoint) -> None:
     tokens = {
-        'The answer is "': (1, 2, 3),
-        'The answer is "pass': (1, 2, 4),
-        'The answer is "fail': (1, 2, 3, 5),
+        'I choose "': (1, 2, 3),
+        'I choose "pass': (1, 2, 4),
+        'I choose "fail': (1, 2, 3, 5),
     }
 
     def encode(text: str, add_special_tokens: bool) -> dict[str, tuple[int, ...]]:
-        return {"input_ids": tokens.get(text[text.rfind("The answer") :], (7, 8, 9))}
+        return {"input_ids": tokens.get(text[text.rfind("I choose") :], (7, 8, 9))}
 
     layout = Layout(endpoint._layout._tokenizer, "r")
     layout._encode = lambda text: encode(text, False)["input_ids"]  # type: ignore[method-assign]

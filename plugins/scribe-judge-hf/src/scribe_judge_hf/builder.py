@@ -5,7 +5,9 @@ from typing import ClassVar, Literal
 from attrs import field, frozen
 from attrs.validators import ge, matches_re
 
-from scribe_core.judging import Mode, ModelJudge
+from scribe_core.judging import Mode, ModelJudge, model_estimate
+from scribe_core.protocols import Estimate
+from scribe_core.skills import Prototype
 
 
 @frozen(kw_only=True)
@@ -35,4 +37,14 @@ class HFJudge:
             endpoint=endpoint,
             mode=self.mode,
             prompt_tokens=min(self.prompt_tokens, endpoint.longest_prompt),
+        )
+
+    def estimate(self, prototype: Prototype) -> Estimate:
+        return model_estimate(
+            prototype,
+            self.mode,
+            prompt_tokens=self.prompt_tokens,
+            reply_tokens=0,
+            prices=(0.0, 0.0),
+            readings=1,
         )

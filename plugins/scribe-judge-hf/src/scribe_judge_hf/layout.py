@@ -23,7 +23,7 @@ from scribe_core.judging import Prompt, Question
 
 CLOSING = '"'
 """What ends an answer: a token that begins with it."""
-_STEM = '{question}\nPossible answers: {answers}.\nThe answer is "'
+_STEM = '{question}\nPossible answers: {answers}.\nI choose "'
 _SYSTEM, _USER = "\x00system\x00", "\x00user\x00"
 
 Tokens = tuple[int, ...]
