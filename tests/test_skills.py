@@ -508,6 +508,11 @@ def test_confusable_prototypes_exist() -> None:
 def test_two_prototypes_need_different_words() -> None:
     twin = evolve(CLEAN, id="twin", when_to_use=CLEAN.when_to_use.upper() + " Always")
     assert rules(CLEAN, twin) == [("call-a-tool", "near-duplicate")]
+
+
+def test_lint_finds_rubrics_that_fill_the_prompt():
+    long = evolve(CLEAN, reasoning_pattern=("Think about it once more. " * 200,))
+    assert rules(long) == [("call-a-tool", "token-budget")]
     cousin = evolve(
         CLEAN, id="cousin", when_to_use="The policy calls a tool again after it answered an error."
     )

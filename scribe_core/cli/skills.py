@@ -13,6 +13,7 @@ from scribe_core import aio
 from scribe_core.builders import build
 from scribe_core.cli.common import columns
 from scribe_core.cli.main import FAILED
+from scribe_core.cli.skill_files import export_skills, import_skills, lock
 from scribe_core.errors import ConfigError, suggest
 from scribe_core.registry import Registry
 from scribe_core.skills import Library, Prototype, calibration_problems, dump_prototype, lint, merge
@@ -36,6 +37,10 @@ def skills(ctx: click.Context) -> None:
     """List, show and check skill prototypes."""
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
+
+
+for command in (lock, export_skills, import_skills):
+    skills.add_command(command)
 
 
 @skills.command("list")

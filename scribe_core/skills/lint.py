@@ -16,6 +16,9 @@ from scribe_core.types import Span, Subgoal, Trajectory
 
 MAX_MODEL_CHECKS = 3
 """Checks without a program; more of them in one prompt make a model judge careless."""
+MAX_RUBRIC_TOKENS = 1500
+"""What a judge's prompt spends on a rubric at most, by a cautious guess."""
+CHARACTERS_PER_TOKEN = 3
 NEAR_DUPLICATE = 0.8
 """Jaccard similarity of the words of two `when_to_use` above which no router tells them apart."""
 
@@ -114,11 +117,21 @@ def _many_model_checks(prototype: Prototype) -> Iterator[str]:
         yield f"{', '.join(asked)} have no program; at most {MAX_MODEL_CHECKS} checks may be left to a model"
 
 
+def _token_budget(prototype: Prototype) -> Iterator[str]:
+    texts = [prototype.title, prototype.when_to_use, *prototype.reasoning_pattern, *prototype.rubric.values()]
+    texts += [check.question for check in prototype.checks if check.program is None]
+    texts += [mode.description for mode in prototype.failure_modes]
+    tokens = sum(map(len, texts)) // CHARACTERS_PER_TOKEN
+    if tokens > MAX_RUBRIC_TOKENS:
+        yield f"its rubric takes about {tokens} tokens of every prompt; {MAX_RUBRIC_TOKENS} are enough, shorten it"
+
+
 _RULES: dict[str, Callable[[Prototype], Iterator[str]]] = {
     "levels": _unreachable_levels,
     "instance-numbers": _instance_numbers,
     "compound": _compound_questions,
     "model-checks": _many_model_checks,
+    "token-budget": _token_budget,
 }
 
 
