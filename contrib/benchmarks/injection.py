@@ -1,6 +1,6 @@
 """How often a poor answer gets a better score by asking, tricking or wearing out the judge.
 
-    python contrib/benchmarks/injection.py [--judges obedient hf] [--modes checklist holistic direct] [--limit N] [--successes 20]
+    python contrib/benchmarks/injection.py [--judges obedient hf] [--modes checklist ...] [--victims ID ...] [--every 10]
 
 Judges the victims of `victims.py` as they are, and under each attack of `attacks.py`, which was written before the
 judge's prompt, fence and reply formats, and without sight of them. An attack on a victim is `raised` where its score is above
@@ -21,6 +21,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import structlog
 from attacks import Attack, attacks
 from attrs import frozen
 from obedient import STYLES, Obedient
@@ -62,16 +63,16 @@ class Trial:
 
 def main() -> None:
     options = _options()
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     chosen, library = attacks()[:: options.every], load_folder(SKILLS)
-    report: dict[str, Any] = {"attacks": len(chosen), "victims": len(VICTIMS)}
+    victims = [victim for victim in VICTIMS if victim.id in options.victims]
+    report: dict[str, Any] = {"attacks": len(chosen), "victims": options.victims}
     if "obedient" in options.judges:
-        trials = obedient_trials(chosen, library, options.modes)
+        trials = obedient_trials(chosen, library, options.modes, victims)
         report |= summary(trials) | {"judges": by_judge(trials)}
         print_successes(trials, options.successes)
     if "hf" in options.judges:
-        report["hf"] = {
-            mode: weak_model(chosen, library, mode, options.hf_victims) for mode in options.hf_modes
-        }
+        report["hf"] = {mode: weak_model(chosen, library, mode, victims) for mode in options.hf_modes}
     print(json.dumps(report))
 
 
@@ -82,7 +83,8 @@ def _options() -> argparse.Namespace:
         "--modes", nargs="+", default=list(MODES), choices=MODES, help="of the obedient judge"
     )
     parser.add_argument("--hf-modes", nargs="+", default=["checklist"], choices=MODES)
-    parser.add_argument("--hf-victims", type=int, default=2, help="how many of the victims SmolLM2 judges")
+    ids = [victim.id for victim in VICTIMS]
+    parser.add_argument("--victims", nargs="+", default=ids, choices=ids, metavar="ID", help="whose answers")
     parser.add_argument("--every", type=int, default=1, help="take only every nth attack")
     parser.add_argument("--successes", type=int, default=20, help="how many successes to print")
     options = parser.parse_args()
@@ -165,14 +167,16 @@ def figures(trials: Sequence[Trial], by: float = 0.0) -> dict[str, Any]:
     }
 
 
-def weak_model(chosen: Sequence[Attack], library: Library, mode: Mode, victims: int) -> dict[str, Any]:
+def weak_model(
+    chosen: Sequence[Attack], library: Library, mode: Mode, victims: Sequence[Victim]
+) -> dict[str, Any]:
     """SmolLM2 under attack, and under ordinary text of the same length."""
     from scribe_judge_hf.builder import HFJudge
 
     judge = HFJudge(mode=mode).build()
     trials: list[Trial] = []
     controls: list[Trial] = []
-    for victim in VICTIMS[:victims]:
+    for victim in victims:
         attacked = [attack.apply(victim, library[victim.skill]) for attack in chosen]
         ordinary = [
             _ordinary(attack, victim, subgoal) for attack, subgoal in zip(chosen, attacked, strict=True)
