@@ -17,6 +17,7 @@ from scribe_core.protocols import Environment, Policy, Tool, Tracker
 from scribe_core.rollout import episodes, rollout
 from scribe_core.runs import MANIFEST, Checkpoint, RunFolder, make_manifest, pinned_policy
 from scribe_core.settings import EvaluationSettings, RolloutSettings
+from scribe_core.tally import Tally
 from scribe_core.tools import by_name
 from scribe_core.types import Reward, Scored, Task, Trajectory
 
@@ -51,6 +52,7 @@ class Evaluation:
             "process": mean(s.reward.process for s in self.scored),
             "skills": skill_scores(self.scored),
             "failed_rollouts": sum(s.trajectory.status == "error" for s in self.scored),
+            "judging": Tally.of(self.scored).record(),
         }
 
 

@@ -110,6 +110,8 @@ def _last_checkpoint(folder: Path) -> "Checkpoint":
 
 
 def _readable(where: Mapping[str, str | None], result: "Evaluation") -> str:
+    from scribe_core.tally import Tally
+
     summary = result.summary()
     interval = summary["outcome_interval"]
     rows = [
@@ -121,6 +123,9 @@ def _readable(where: Mapping[str, str | None], result: "Evaluation") -> str:
     ]
     if failed := summary["failed_rollouts"]:
         rows.append(("failed", f"{failed} of {len(result.scored)} rollouts, which are left out"))
+    tally = Tally.of(result.scored)
+    if tally.asked:
+        rows.append(("judged", tally.line()))
     counts = Counter(j.skill for s in result.scored for j in s.judgements if j.verdict.score is not None)
     skills = [
         (f"  {skill}", f"{score:.2f} of 3", f"{counts[skill]} judged")
