@@ -195,6 +195,8 @@ def _judgement_record(judgement: Judgement) -> dict[str, Any]:
         "evidence": list(verdict.evidence),
         "confidence": judgement.confidence,
         "reason": verdict.reason,
+        "cached": verdict.cached,
+        "outside": verdict.outside,
     }
 
 
@@ -221,6 +223,8 @@ def _restored_judgement(trajectory: Trajectory, record: Mapping[str, Any]) -> Ju
             failed_checks=tuple(record["failed_checks"]),
             failure_modes=tuple(record["failure_modes"]),
             evidence=tuple(record["evidence"]),
+            cached=record.get("cached", False),
+            outside=record.get("outside"),
         ),
     )
 
