@@ -37,3 +37,8 @@ def test_levels(folder: Path, mode: Any) -> None:
 def test_a_prompt_is_capped_by_the_context(folder: Path) -> None:
     built: Any = HFJudge(model=str(folder), prompt_tokens=8000).build()
     assert built.prompt_tokens == built.endpoint.longest_prompt < 4096
+
+
+def test_what_it_takes_is_known_before_any_weight_loads() -> None:
+    bounds = HFJudge(model="no/such", prompt_tokens=2000).estimate(sample_prototype())
+    assert (bounds.least, bounds.most, bounds.prompt_tokens, bounds.usd) == (1, 1, 2000, 0)
