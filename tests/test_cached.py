@@ -640,6 +640,7 @@ class TestProcesses:
         aio.run(reply(cache, Reply(text="before")))
         child = os.fork()
         if not child:
+            signal.alarm(60)
             try:
                 asyncio.run(reply(cache, None))
                 asyncio.run(reply(cache, Reply(text="from the child"), {**ASKED, "sample": 1}))
