@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from scribe_core.spans import message_text, span_calls, span_messages
-from scribe_core.types import Message, Subgoal, ToolCall, Trajectory
+from scribe_core.types import Message, Subgoal, Trajectory
 
 _OFFERED = ("no tools offered", "one tool offered", "several tools offered")
 _CALLED = ("no call made", "one call made", "several calls made")
@@ -119,7 +119,8 @@ def _action(subgoal: Subgoal) -> Iterator[str]:
         not calls and _tries_to_call(own, subgoal.trajectory)
     ):
         yield "malformed call"
-    if any(_unknown(call, subgoal.trajectory) for call in calls):
+    offered = {tool.name for tool in subgoal.trajectory.tools}
+    if any(call.name not in offered for call in calls):
         yield "unknown tool called"
     words = any(message.content.strip() or (message.raw or "").strip() for message in own)
     if calls:
@@ -133,7 +134,3 @@ def _action(subgoal: Subgoal) -> Iterator[str]:
 def _tries_to_call(own: Sequence[Message], trajectory: Trajectory) -> bool:
     text = "\n".join(map(message_text, own))[:_MAX_CHARS]
     return bool(_TRIES_TO_CALL.search(text)) or any(f"{tool.name}(" in text for tool in trajectory.tools)
-
-
-def _unknown(call: ToolCall, trajectory: Trajectory) -> bool:
-    return all(call.name != tool.name for tool in trajectory.tools)

@@ -15,13 +15,13 @@ from scribe_programs_calls.reading import (
     closing_text,
     exchange_calls,
     failed,
-    known_text,
+    known_texts,
     own_text,
     repetitions,
     request,
     results,
 )
-from scribe_programs_calls.source import Source, has_word, read_source, states_number
+from scribe_programs_calls.source import Source, has_word, read_source, read_sources, states_number
 from scribe_programs_calls.words import compact, content_words, fold, is_latin
 
 _LIMITS = re.compile(
@@ -91,7 +91,7 @@ def answer_adds_no_numbers(subgoal: Subgoal) -> Finding:
     text = closing_text(subgoal)
     if text is None or not _successes(subgoal):
         return NOT_APPLICABLE
-    known = read_source(known_text(subgoal))
+    known = read_sources(known_texts(subgoal))
     told = [mention for mention in numbers.mentions(text) if mention.in_digits and not mention.ordinal]
     added = [text[mention.start : mention.end] for mention in told if not _is_known(mention, known)]
     return failed(f"no source for {', '.join(added[:4])}", subgoal, *added[:4]) if added else PASS

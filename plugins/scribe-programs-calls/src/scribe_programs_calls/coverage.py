@@ -5,6 +5,7 @@ several turns.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from scribe_core.builders import program
 from scribe_core.builtin.situation import is_error
@@ -17,6 +18,8 @@ from scribe_programs_calls.reading import (
     MOST_CALLS,
     NOT_APPLICABLE,
     PASS,
+    Asking,
+    asking,
     call_key,
     calls,
     exchange_calls,
@@ -45,7 +48,7 @@ def all_requested_calls_made(subgoal: Subgoal) -> Finding:
         return NOT_APPLICABLE
     if len(made) < ordinals(text):
         return failed(f"the request counts up {ordinals(text)} things; {len(made)} calls were made")
-    mention = beside_used(_asked(subgoal))
+    mention = beside_used(_asked(asking(subgoal)))
     if mention is not None:
         return failed(f"no call is for {mention.text[:80]!r}, though one is for its like")
     return _at_most(subgoal, 1)
@@ -60,12 +63,18 @@ def request_largely_covered(subgoal: Subgoal) -> Finding:
 def _at_most(subgoal: Subgoal, tolerated: int) -> Finding:
     if not known_calls(calls(subgoal), tools(subgoal)) or not request(subgoal):
         return NOT_APPLICABLE
-    signs = left_out(_asked(subgoal), exchange_calls(subgoal))
-    return PASS if len(signs) <= tolerated else failed(f"left out: {'; '.join(signs.values())}")
+    signs = _signs(asking(subgoal))
+    return PASS if len(signs) <= tolerated else failed(f"left out: {'; '.join(signs)}")
 
 
-def _asked(subgoal: Subgoal) -> Asked:
-    return what_is_asked(request(subgoal), exchange_calls(subgoal), tools(subgoal))
+@lru_cache(maxsize=8)
+def _asked(about: Asking) -> Asked:
+    return what_is_asked(about.text, about.made, about.called)
+
+
+@lru_cache(maxsize=8)
+def _signs(about: Asking) -> tuple[str, ...]:
+    return tuple(left_out(_asked(about), about.made).values())
 
 
 def left_out(asked: Asked, made: Sequence[ToolCall]) -> dict[str, str]:
@@ -92,7 +101,7 @@ def few_doubtful_values(subgoal: Subgoal) -> Finding:
     unfounded = [leaf.place for leaf in ungrounded(subgoal)]
     doubts = unfounded + [reason for _, reason in misplaced(subgoal)][:1]
     if request(subgoal):
-        doubts += list(left_out(_asked(subgoal), exchange_calls(subgoal)).values())[:1]
+        doubts += _signs(asking(subgoal))[:1]
     return PASS if len(doubts) < 2 else failed(f"doubtful: {', '.join(doubts[:4])}")
 
 

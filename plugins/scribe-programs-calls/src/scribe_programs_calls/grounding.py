@@ -16,13 +16,13 @@ from scribe_programs_calls.reading import (
     failed,
     key_of,
     known_calls,
-    known_text,
+    known_texts,
     tools,
 )
 from scribe_programs_calls.source import (
     Source,
     is_acronym,
-    read_source,
+    read_sources,
     share_of_words,
     states_number,
     states_text,
@@ -53,7 +53,7 @@ def values_grounded(subgoal: Subgoal) -> Finding:
 
 def ungrounded(subgoal: Subgoal) -> list[Node]:
     """Values of the span's calls that appear nowhere, each value once."""
-    source = read_source(known_text(subgoal))
+    source = read_sources(known_texts(subgoal))
     known = known_calls(calls(subgoal), tools(subgoal))
     found = [node for _, node in leaves(known) if support(node, source) == "nowhere"]
     return list({(node.place, key_of(node.value)): node for node in found}.values())

@@ -5,7 +5,11 @@ Positions are those of whole messages: a span that touches a message covers it.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from itertools import accumulate, islice
 from unicodedata import category, normalize
+
+from attrs import field, frozen
 
 from scribe_core.spans import canonical_json, span_text
 from scribe_core.types import Finding, Json, Message, Subgoal, ToolCall, ToolSpec
@@ -15,6 +19,11 @@ MOST_TEXT = 60_000
 """Characters of a text that are looked at."""
 MOST_CALLS = 64
 """Calls of a span or an exchange that are looked at."""
+_SHORT = 2000
+"""Characters up to which the text of arguments is worth remembering."""
+_UNWRITABLE = "unwritable"
+_BLOCK = 2000
+"""Characters from which on a block of messages is full."""
 RESULTS = ("tool", "function")
 _EDGES = " .,;:!?'\"`"
 NOT_APPLICABLE = Finding(answer="not_applicable")
@@ -84,11 +93,25 @@ def request(subgoal: Subgoal) -> str:
     return "" if position is None else subgoal.trajectory.messages[position].content[:MOST_TEXT]
 
 
-def known_text(subgoal: Subgoal) -> str:
-    """What users, systems and tools had said before the span's last action; the end of it where it is long."""
+def known_texts(subgoal: Subgoal) -> tuple[str, ...]:
+    """What users, systems and tools had said before the span's last action; the end of it where it is long.
+
+    In blocks of whole messages that start at the same messages for every span of a trajectory, so that what a
+    block says is read once however many spans come after it.
+    """
     messages = subgoal.trajectory.messages[: end_of_acting(subgoal)]
-    texts = [message.content[-MOST_TEXT:] for message in messages if message.role != "assistant"]
-    return "\n".join(texts)[-MOST_TEXT:]
+    blocks: list[list[str]] = [[]]
+    size = 0
+    for text in (message.content[-MOST_TEXT:] for message in messages if message.role != "assistant"):
+        if size >= _BLOCK:
+            blocks.append([])
+            size = 0
+        blocks[-1].append(text)
+        size += len(text) + 1
+    texts = ["\n".join(block)[-MOST_TEXT:] for block in blocks]
+    after = accumulate(map(len, reversed(texts)), initial=0)
+    kept = [text for text, later in zip(reversed(texts), after, strict=False) if later < MOST_TEXT]
+    return tuple(reversed(kept))
 
 
 def exchange(subgoal: Subgoal) -> Sequence[Message]:
@@ -101,7 +124,30 @@ def exchange(subgoal: Subgoal) -> Sequence[Message]:
 
 def exchange_calls(subgoal: Subgoal) -> list[ToolCall]:
     """All calls made about the request, whenever they were made."""
-    return [call for message in exchange(subgoal) for call in message.tool_calls][:MOST_CALLS]
+    return list(islice((call for message in exchange(subgoal) for call in message.tool_calls), MOST_CALLS))
+
+
+@frozen
+class Asking:
+    """A request, the calls made about it, and their tools: equal for all spans that are about one request."""
+
+    written: object
+    """All of it as text; equal to nothing else where JSON cannot write it."""
+    text: str = field(eq=False)
+    made: Sequence[ToolCall] = field(eq=False)
+    called: Mapping[str, ToolSpec] = field(eq=False)
+
+
+def asking(subgoal: Subgoal) -> Asking:
+    """What the span's request and its calls are, to remember by what is found out about them."""
+    text, made, offered = request(subgoal), exchange_calls(subgoal), tools(subgoal)
+    called = {call.name: offered[call.name] for call in made if call.name in offered}
+    about = [(tool.name, tool.description, tool.parameters) for tool in called.values()]
+    try:
+        written: object = json.dumps((text, [(call.name, call.arguments) for call in made], about))
+    except (TypeError, ValueError, RecursionError):
+        written = object()
+    return Asking(written, text, made, called)
 
 
 def closing_text(subgoal: Subgoal) -> str | None:
@@ -120,6 +166,7 @@ def results(subgoal: Subgoal) -> list[Message]:
 def repetitions(subgoal: Subgoal) -> Iterator[tuple[ToolCall, Message]]:
     """Calls of the span that were answered before, since the request, each with that earlier result."""
     messages, inside = subgoal.trajectory.messages, indices(subgoal)
+    names = {call.name for message in own(subgoal) for call in message.tool_calls}
     answered: dict[str, Message] = {}
     waiting: list[ToolCall] = []
     for index in range(request_position(subgoal) or 0, inside.stop):
@@ -130,7 +177,8 @@ def repetitions(subgoal: Subgoal) -> Iterator[tuple[ToolCall, Message]]:
         waiting += message.tool_calls[: MOST_CALLS - len(waiting)]
         if message.role in RESULTS and waiting:
             by_id = (i for i, call in enumerate(waiting) if call.id and call.id == message.tool_call_id)
-            answered[call_key(waiting.pop(next(by_id, 0)))] = message
+            if (call := waiting.pop(next(by_id, 0))).name in names:
+                answered[call_key(call)] = message
 
 
 def call_key(call: ToolCall, tool: ToolSpec | None = None) -> str:
@@ -143,7 +191,15 @@ def call_key(call: ToolCall, tool: ToolSpec | None = None) -> str:
             for name, value in arguments.items()
             if "default" not in (schema := declared.get(name, {})) or schema["default"] != value
         }
-    return f"{call.name[:1000]} {key_of(_plain(arguments))}"
+    written = key_of(arguments)
+    short = len(written) <= _SHORT and not written.startswith(_UNWRITABLE)
+    return f"{call.name[:1000]} {_plain_json(written) if short else key_of(_plain(arguments))}"
+
+
+@lru_cache(maxsize=4096)
+def _plain_json(written: str) -> str:
+    """Remembered by what it reads, for every later span asks for the calls before it again."""
+    return key_of(_plain(json.loads(written)))
 
 
 def _plain(value: object, depth: int = 0) -> object:
@@ -166,7 +222,7 @@ def key_of(value: object) -> str:
     try:
         return canonical_json(value)
     except (TypeError, ValueError, RecursionError):
-        return f"unwritable {id(value)}"
+        return f"{_UNWRITABLE} {id(value)}"
 
 
 def failed(reason: str, subgoal: Subgoal | None = None, *values: object) -> Finding:

@@ -4,6 +4,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import islice
 
 from attrs import frozen
@@ -94,7 +95,12 @@ def _spoken(value: object) -> str:
     """The value's words between spaces; nothing for what is neither text nor an amount."""
     if isinstance(value, bool) or not isinstance(value, (str, int, float)) or value in (0, 1):
         return ""
-    found = words(as_text(value)[:400])
+    return _spaced(as_text(value)[:400])
+
+
+@lru_cache(maxsize=1024)
+def _spaced(text: str) -> str:
+    found = words(text)
     return f" {' '.join(found)} " if found else ""
 
 
@@ -129,7 +135,8 @@ def _named_otherwise(
                 yield value, f"{tool.name}: the request names another value for {name}"
 
 
-def _places(text: str) -> list[_Place]:
+@lru_cache(maxsize=8)
+def _places(text: str) -> tuple[_Place, ...]:
     folded = fold(text)
     taken = {position for start, end in dates.places(text) for position in range(start, end)}
     found = [m for m in numbers.mentions(text) if not m.ordinal and m.start not in taken][:_MOST_COMPARED]
@@ -142,7 +149,7 @@ def _places(text: str) -> list[_Place]:
         near, around = [*left[-3:], *right[:1]], [*left[-6:], *right[:4]]
         values = frozenset(map(_size, numbers.readings(mention)))
         places.append(_Place(values, tuple(map(stem, near)), tuple(map(stem, around))))
-    return places
+    return tuple(places)
 
 
 def _after_unit(folded: str, mention: numbers.Mention) -> int:

@@ -2,17 +2,21 @@
 
 import math
 import re
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from functools import lru_cache
+from itertools import chain
+from typing import TypeVar
 
 from attrs import frozen
 
 from scribe_programs_calls import dates, gazetteer, numbers
 from scribe_programs_calls.words import STOPWORDS, compact, content_words, fold, is_latin, stem, words
 
+_T = TypeVar("_T")
 _LONGEST_ALIAS = 3
 _MARK = re.compile(r"(?<![^\s'\"`])[^\w\s'\"`]{1,3}(?![^\s'\"`])")
-_MISSPELT, _MOST_COMPARED, _FEW = 0.86, 60, 4
+_MISSPELT, _MOST_COMPARED, _MOST_STATED, _FEW = 0.86, 60, 12, 4
 
 
 @frozen
@@ -57,7 +61,7 @@ def read_source(text: str) -> Source:
         starts=frozenset(word[:5] for word in found if len(word) >= 5),
         longer=tuple(dict.fromkeys(word for word in found if 6 <= len(word) <= 30))[:_MOST_COMPARED],
         numbers=frozenset(map(_key, values)),
-        stated=tuple(dict.fromkeys(mention.value for mention in stated))[:12],
+        stated=tuple(dict.fromkeys(mention.value for mention in stated))[:_MOST_STATED],
         dates=frozenset(dates.dates(text)),
         times=frozenset(dates.times(text)),
         relative=dates.is_relative(text),
@@ -65,6 +69,36 @@ def read_source(text: str) -> Source:
         scripts=any(char.isalpha() and ord(char) >= 0x250 for char in text),
         marks=frozenset(_MARK.findall(text)),
     )
+
+
+@lru_cache(maxsize=8)
+def read_sources(texts: tuple[str, ...]) -> Source:
+    """Several texts as one, each read by itself and remembered as `read_source` does. None are an empty text."""
+    parts = [read_source(text) for text in texts or ("",)]
+    return parts[0] if len(parts) == 1 else _joined(parts)
+
+
+def _joined(parts: Sequence[Source]) -> Source:
+    return Source(
+        letters="".join(part.letters for part in parts),
+        spaced="".join(part.spaced[:-1] for part in parts) + " ",
+        stemmed="".join(part.stemmed[:-1] for part in parts) + " ",
+        stems=_union(part.stems for part in parts),
+        starts=_union(part.starts for part in parts),
+        longer=tuple(dict.fromkeys(chain.from_iterable(part.longer for part in parts)))[:_MOST_COMPARED],
+        numbers=_union(part.numbers for part in parts),
+        stated=tuple(dict.fromkeys(chain.from_iterable(part.stated for part in parts)))[:_MOST_STATED],
+        dates=_union(part.dates for part in parts),
+        times=_union(part.times for part in parts),
+        relative=any(part.relative for part in parts),
+        latin=parts[0].latin,
+        scripts=any(part.scripts for part in parts),
+        marks=_union(part.marks for part in parts),
+    )
+
+
+def _union(sets: Iterable[frozenset[_T]]) -> frozenset[_T]:
+    return frozenset(chain.from_iterable(sets))
 
 
 def _key(value: float) -> float:

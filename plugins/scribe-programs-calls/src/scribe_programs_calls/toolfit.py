@@ -1,9 +1,10 @@
 """How well a tool fits a request by their words: which tool is asked for, whether any is, whether none is."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 
 from scribe_core.builders import program
-from scribe_core.types import Finding, Subgoal, ToolCall, ToolSpec
+from scribe_core.types import Finding, Subgoal, ToolSpec
 from scribe_programs_calls import numbers
 from scribe_programs_calls.arguments import allowed, as_text, properties, required
 from scribe_programs_calls.asked import tool_text, values_of
@@ -11,10 +12,12 @@ from scribe_programs_calls.reading import (
     MOST_TEXT,
     NOT_APPLICABLE,
     PASS,
+    Asking,
+    asking,
     calls,
     exchange_calls,
     failed,
-    known_text,
+    known_texts,
     own_text,
     request,
     results,
@@ -59,10 +62,9 @@ def called_tools_relate(subgoal: Subgoal) -> Finding:
 @program
 def asked_tools_called(subgoal: Subgoal) -> Finding:
     """Whether each offered tool was called that the request plainly asks for, rather than another."""
-    made = exchange_calls(subgoal)
     if not calls(subgoal) or len(subgoal.trajectory.tools) < 2:
         return NOT_APPLICABLE
-    missed = uncalled(request(subgoal), made, tools(subgoal))
+    missed = uncalled(asking(subgoal), tools(subgoal))
     return PASS if missed is None else failed(f"the request asks for {missed}, which was not called")
 
 
@@ -118,7 +120,7 @@ def no_call_missed(subgoal: Subgoal) -> Finding:
 
 
 def _asks_for_numbers(subgoal: Subgoal, tool: ToolSpec) -> bool:
-    return "?" in own_text(subgoal) and _lacks_numbers(known_text(subgoal), tool)
+    return "?" in own_text(subgoal) and _lacks_numbers(known_texts(subgoal), tool)
 
 
 def _stays_silent(subgoal: Subgoal) -> bool:
@@ -136,20 +138,30 @@ def _best_fit(text: str, offered: Sequence[ToolSpec]) -> tuple[ToolSpec, float]:
 def fit(text: str, tool: ToolSpec) -> float:
     """How much of a tool's name, description and parameters a request has, less what it needs and does not find."""
     wanted, name = _wanted(text), set(_name_stems(tool))
-    about = set(map(stem, content_words(tool.description[:4000]))) - _GENERIC - name
+    about = _described(tool.description[:4000]) - _GENERIC - name
     rest = set(map(stem, content_words(tool_text(tool)))) - _GENERIC - name - about
     in_name = len(wanted & name)
     score = 2.0 * in_name / max(1, len(name)) + 0.5 * min(in_name, 2)
     score += 0.7 * min(len(wanted & about), 4) + 0.25 * min(len(wanted & rest), 4)
-    return score - 2.0 * _lacks_numbers(text, tool)
+    return score - 2.0 * _lacks_numbers((text,), tool)
 
 
-def _lacks_numbers(text: str, tool: ToolSpec) -> bool:
-    """Whether the tool requires more numbers than the request states."""
+def _lacks_numbers(texts: Iterable[str], tool: ToolSpec) -> bool:
+    """Whether the tool requires more numbers than the texts state."""
     declared = properties(tool.parameters)
     needed = [declared[name] for name in required(tool.parameters) if name in declared]
     numeric = [schema for schema in needed if schema.get("type") in ("integer", "number", "float")]
-    return sum("default" not in schema for schema in numeric) > len(numbers.mentions(text))
+    return sum("default" not in schema for schema in numeric) > sum(map(_count_numbers, texts))
+
+
+@lru_cache(maxsize=256)
+def _described(text: str) -> frozenset[str]:
+    return frozenset(map(stem, content_words(text)))
+
+
+@lru_cache(maxsize=256)
+def _count_numbers(text: str) -> int:
+    return len(numbers.mentions(text))
 
 
 def _wanted(text: str) -> set[str]:
@@ -172,21 +184,26 @@ def _all_words(tool: ToolSpec) -> list[str]:
     return words(f"{tool_text(tool)} {tool.description[:4000]}")
 
 
-def uncalled(text: str, made: Sequence[ToolCall], offered: Mapping[str, ToolSpec]) -> str | None:
+def uncalled(about: Asking, offered: Mapping[str, ToolSpec]) -> str | None:
     """An offered tool that was not called although the request has words that only it explains."""
-    called = [offered[name] for name in dict.fromkeys(call.name for call in made) if name in offered]
-    explained = {stem(word) for tool in called for word in words(tool_text(tool))}
-    explained |= set(map(stem, words(" ".join(values_of(made))[:MOST_TEXT])))
-    left = _wanted(text) - explained
+    called = list(about.called.values())
     names = {word for tool in called for word in _name_stems(tool)}
     others = [tool for name, tool in list(offered.items())[:MOST_TOOLS] if tool not in called]
-    return next((tool.name for tool in others if _explains(tool, left, names)), None)
+    return next((tool.name for tool in others if _explains(tool, _unexplained(about), names)), None)
 
 
-def _explains(tool: ToolSpec, left: set[str], names: Iterable[str]) -> bool:
+@lru_cache(maxsize=8)
+def _unexplained(about: Asking) -> frozenset[str]:
+    """Stems of the request that neither the called tools nor the values given to them have."""
+    explained = {stem(word) for tool in about.called.values() for word in words(tool_text(tool))}
+    explained |= set(map(stem, words(" ".join(values_of(about.made))[:MOST_TEXT])))
+    return frozenset(_wanted(about.text) - explained)
+
+
+def _explains(tool: ToolSpec, left: frozenset[str], names: Iterable[str]) -> bool:
     own = set(_name_stems(tool)) - set(names)
     in_name = len(left & own)
-    about = left & set(map(stem, content_words(tool.description[:4000]))) - _GENERIC - own
+    about = left & _described(tool.description[:4000]) - _GENERIC - own
     rest = (
         left & {stem(word) for name in properties(tool.parameters) for word in name_words(name)} - about - own
     )
