@@ -48,15 +48,24 @@ def read_reply(text: str, questions: Sequence[Question]) -> dict[str, Answer]:
 
 
 def read_probabilities(text: str, questions: Sequence[Question]) -> dict[str, Answer]:
-    """The answers of an endpoint that gives probabilities. Raises ValueError where these are none."""
-    table = json.loads(text)
+    """The answers of an endpoint that gives probabilities; a question whose numbers are none is missing."""
+    try:
+        table = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
     found = {}
     for question in questions:
-        given = {answer: float(table[question.id][answer]) for answer in question.answers}
-        if not all(0 <= p <= 1 for p in given.values()) or math.fsum(given.values()) > 1 + 1e-4:
-            raise ValueError(f"{question.id}: {given} are no probabilities of different answers")
-        found[question.id] = Answer(answer=max(given, key=given.__getitem__), probabilities=given)
+        given = table.get(question.id) if isinstance(table, dict) else None
+        if isinstance(given, dict) and _is_distribution(chances := [given.get(a) for a in question.answers]):
+            probabilities = dict(zip(question.answers, map(float, chances), strict=True))
+            answer = max(probabilities, key=probabilities.__getitem__)
+            found[question.id] = Answer(answer=answer, probabilities=probabilities)
     return found
+
+
+def _is_distribution(chances: Sequence[Any]) -> bool:
+    """Whether these are the probabilities of different answers, which leave some over at most."""
+    return all(type(p) in (int, float) and 0 <= p <= 1 for p in chances) and math.fsum(chances) <= 1 + 1e-4
 
 
 def _objects(text: str) -> Iterator[tuple[dict[str, Any], int]]:

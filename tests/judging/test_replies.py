@@ -108,5 +108,11 @@ def test_probabilities():
     ],
 )
 def test_what_is_no_distribution(table):
-    with pytest.raises((KeyError, ValueError)):
-        read_probabilities(json.dumps(table), [SCORE])
+    assert read_probabilities(json.dumps(table), [SCORE]) == {}
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{", "null", "[" * 10**6, '{"score": {"0": NaN, "1": 0, "2": 0, "3": 0}}']
+)
+def test_what_is_no_table_of_probabilities(text):
+    assert read_probabilities(text, [SCORE]) == {}
