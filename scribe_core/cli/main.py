@@ -22,7 +22,7 @@ COMMANDS = {
     "score": ("scribe_core.cli.score:score", "Score trajectories: a reward, and a score per subgoal."),
     "rejudge": (
         "scribe_core.cli.rejudge:rejudge",
-        "Score a run's rollouts once more, in another way, and show what changes.",
+        "Score a run's rollouts once more, and show what changes.",
     ),
     "validate": (
         "scribe_core.cli.validate:validate",

@@ -51,7 +51,7 @@ def rejudge(
     name: str | None,
     as_json: bool,
 ) -> None:
-    """Score a run's rollouts once more, in another way, and show what changes.
+    """Score a run's rollouts once more, and show what changes.
 
     RUN is a run's folder, or its name under runs/; it may have been killed. Rollouts are scored as the run scored
     them, but for what CONFIG and --set change: the judge, the router, the libraries or the aggregator. The score
