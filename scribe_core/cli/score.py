@@ -6,6 +6,7 @@ import stat
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
+from io import BufferedReader, FileIO
 from pathlib import Path
 from queue import Queue
 from threading import Thread
@@ -74,11 +75,11 @@ def score(
         ctx.exit(FAILED)
 
 
-def _score_all(scorer: "Scorer", source: BinaryIO, sink: BinaryIO, tally: Tally) -> tuple[int, int]:
+def _score_all(scorer: "Scorer", source: FileIO, sink: BinaryIO, tally: Tally) -> tuple[int, int]:
     """Writes a record for each line; returns how many were scored and how many were bad."""
     good = bad = 0
     judged_outcome: dict[str, bool] = {}
-    for chunk in _chunks(iterate_trajectories(source)):
+    for chunk in _chunks(iterate_trajectories(BufferedReader(source))):
         for record in records(scorer, [consistent(line, judged_outcome) for line in chunk]):
             if "error" in record:
                 bad += 1
@@ -156,20 +157,21 @@ def consistent(line: Line, known: dict[str, bool]) -> Line:
 
 
 @contextmanager
-def _source(file: str) -> Iterator[BinaryIO]:
+def _source(file: str) -> Iterator[FileIO]:
+    """Without a buffer: closing one waits for the thread that reads through it."""
     if file == "-":
         if sys.stdin is None:
             raise DataError("-: stdin is closed; give a file, or a pipe")
         # A reader of its own: the interpreter's would have to be free when it ends.
-        with open(sys.stdin.fileno(), "rb", closefd=False) as stream:
+        with FileIO(sys.stdin.fileno(), closefd=False) as stream:
             yield stream
         return
-    with _opened(Path(file), "rb", DataError(f"{file}: cannot be read")) as stream:
+    with cast(FileIO, _opened(Path(file), "rb", DataError(f"{file}: cannot be read"), 0)) as stream:
         yield stream
 
 
 @contextmanager
-def _sink(source: BinaryIO, out: str | None) -> Iterator[BinaryIO]:
+def _sink(source: FileIO, out: str | None) -> Iterator[BinaryIO]:
     if out is None:
         if sys.stdout is None:
             raise ConfigError("stdout is closed; write to a file with --out FILE")
@@ -203,15 +205,15 @@ def _target(out: str, problem: ScribeError) -> Path:
         raise type(problem)(f"{problem}: {error}") from error
 
 
-def _opened(path: Path, mode: str, problem: ScribeError) -> BinaryIO:
+def _opened(path: Path, mode: str, problem: ScribeError, buffering: int = -1) -> BinaryIO:
     try:
-        return cast(BinaryIO, path.open(mode))
+        return cast(BinaryIO, path.open(mode, buffering))
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise type(problem)(f"{problem}: {reason}") from error
 
 
-def _is_same(source: BinaryIO, target: Path | BinaryIO) -> bool:
+def _is_same(source: FileIO, target: Path | BinaryIO) -> bool:
     """Whether both are one regular file, by whatever names."""
     try:
         input_ = os.fstat(source.fileno())

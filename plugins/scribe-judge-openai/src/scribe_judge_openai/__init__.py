@@ -1,5 +1,15 @@
 """A judge behind any server that speaks OpenAI's chat completions."""
 
-from scribe_judge_openai.builder import OpenAIJudge
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["OpenAIJudge"]
+if TYPE_CHECKING:
+    from scribe_judge_openai.builder import OpenAIJudge as OpenAIJudge
+
+
+def __getattr__(name: str) -> Any:
+    # On demand, because the hook's module lives here too and is imported at every start of `scribe`.
+    if name == "OpenAIJudge":
+        from scribe_judge_openai.builder import OpenAIJudge
+
+        return OpenAIJudge
+    raise AttributeError(f"module 'scribe_judge_openai' has no attribute {name!r}")
