@@ -22,6 +22,8 @@ from scribe_core.skills import Prototype, apply_rubric
 from scribe_core.types import Finding, Json, Usage, Verdict
 
 NOT_ASKED = Finding(answer="not_applicable")
+BATCH = 16
+"""Requests whose prompts are written before the calls under way are looked after."""
 
 
 @frozen(kw_only=True)
@@ -49,11 +51,17 @@ class ModelJudge:
     async def judge(self, requests: Sequence[JudgeRequest]) -> list[Verdict]:
         """Raises ConfigError where a prototype names a program that does not exist."""
         self.progress.expect(len(requests))
-        tasks = [asyncio.ensure_future(self._noted(request)) for request in requests]
+        tasks: list[asyncio.Task[Verdict]] = []
         try:
+            for request in requests:
+                tasks.append(asyncio.ensure_future(self._noted(request)))
+                # The first calls are under way while the prompts of the last are still being written.
+                if len(tasks) % BATCH == 0:
+                    await asyncio.sleep(0)
             return await asyncio.gather(*tasks)
         finally:
-            self.progress.drop(sum(t.cancel() or t.cancelled() or t.exception() is not None for t in tasks))
+            lost = sum(t.cancel() or t.cancelled() or t.exception() is not None for t in tasks)
+            self.progress.drop(len(requests) - len(tasks) + lost)
 
     def identify(self, request: JudgeRequest, prompt: Prompt) -> Json:
         """What a reply depends on; a change in any part of it is another question."""
