@@ -56,8 +56,8 @@ def read_probabilities(text: str, questions: Sequence[Question]) -> dict[str, An
     found = {}
     for question in questions:
         given = table.get(question.id) if isinstance(table, dict) else None
-        if isinstance(given, dict) and _is_distribution(chances := [given.get(a) for a in question.answers]):
-            probabilities = dict(zip(question.answers, map(float, chances), strict=True))
+        if isinstance(given, dict) and _is_distribution([given.get(a) for a in question.answers]):
+            probabilities = {answer: float(given[answer]) for answer in question.answers}
             answer = max(probabilities, key=probabilities.__getitem__)
             found[question.id] = Answer(answer=answer, probabilities=probabilities)
     return found
