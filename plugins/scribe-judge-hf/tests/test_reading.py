@@ -145,6 +145,16 @@ def test_too_long_a_prompt_is_an_error_with_its_cause_and_hurts_no_other(
     assert json.loads(short.text)["right-tool"]
 
 
+def test_a_text_that_cannot_be_tokenised_hurts_no_other(endpoint: HFEndpoint, make_prompt: Make) -> None:
+    async def together() -> list[Any]:
+        asked = [make_prompt("\ud800"), make_prompt("fine")]
+        return await asyncio.gather(*(endpoint.ask(p, 0) for p in asked), return_exceptions=True)
+
+    broken, fine = aio.run(together())
+    assert isinstance(broken, CallError)
+    assert json.loads(fine.text)["right-tool"]
+
+
 def test_a_batch_that_does_not_fit_into_memory_is_halved(
     endpoint: HFEndpoint, monkeypatch: pytest.MonkeyPatch, prompts: list[Prompt]
 ) -> None:

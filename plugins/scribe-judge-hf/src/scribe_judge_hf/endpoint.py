@@ -96,11 +96,10 @@ class HFEndpoint:
         """Settles every ticket; equal prompts are computed once."""
         tickets: dict[Laid, list[Asked]] = defaultdict(list)
         for ticket in asked:
-            laid = self._layout.lay(ticket.asked)
-            if laid.longest <= self._context:
-                tickets[laid].append(ticket)
-            else:
-                ticket.settle(self._too_long(laid))
+            try:
+                tickets[self._lay(ticket.asked)].append(ticket)
+            except Exception as error:  # whatever a tokenizer makes of a text
+                ticket.settle(self._failure(error))
         for shared, branches, batches in plan(tickets, self._batch_tokens):
             self._read_group(shared, branches, batches, tickets)
 
@@ -118,7 +117,8 @@ class HFEndpoint:
             if not wanted:
                 continue
             try:
-                prefix = prefix or reading.prefill(self._module, shared)
+                if prefix is None:
+                    prefix = reading.prefill(self._module, shared)
                 tree = reading.grow(branches)
                 rests = [laid.prompt[len(shared) :] for laid in wanted]
                 answers: list[Reply | CallError] = [
@@ -126,7 +126,7 @@ class HFEndpoint:
                     for laid, row in zip(wanted, self._read(prefix, rests, tree), strict=True)
                 ]
             except Exception as error:  # whatever torch and a model make of an input
-                answers = [CallError(f"{self._model}: {type(error).__name__}: {error}")] * len(wanted)
+                answers = [self._failure(error)] * len(wanted)
             for laid, answer in zip(wanted, answers, strict=True):
                 for ticket in tickets[laid]:
                     ticket.settle(answer)
@@ -170,11 +170,19 @@ class HFEndpoint:
                 "judge_answers_outside", model=self._model, question=question, outside=round(outside, 3)
             )
 
-    def _too_long(self, laid: Laid) -> CallError:
-        return CallError(
-            f"{self._model}: the prompt has {laid.longest} tokens, the model's context {self._context}; "
-            "lower judge.prompt_tokens"
-        )
+    def _lay(self, prompt: Prompt) -> Laid:
+        laid = self._layout.lay(prompt)
+        if laid.longest > self._context:
+            raise CallError(
+                f"{self._model}: the prompt has {laid.longest} tokens, the model's context {self._context}; "
+                "lower judge.prompt_tokens"
+            )
+        return laid
+
+    def _failure(self, error: Exception) -> CallError:
+        if isinstance(error, CallError):
+            return error
+        return CallError(f"{self._model}: {type(error).__name__}: {error}")
 
 
 def plan(

@@ -69,10 +69,7 @@ class Layout:
     def __init__(self, tokenizer: Any, revision: str) -> None:
         self._tokenizer = tokenizer
         self._revision = revision
-        added = tokenizer.added_tokens_decoder.values()
-        # Blanks that a tokenizer keeps as tokens of their own mean nothing to a template.
-        control = sorted((t.content for t in added if t.content.strip()), key=len, reverse=True)
-        self._control = re.compile("|".join(map(re.escape, control)) or r"(?!)")
+        self._control = _control(tokenizer)
         self._template = _template(tokenizer)
         self._branches = lru_cache(maxsize=256)(self._grow)
 
@@ -139,6 +136,13 @@ def closers(tokenizer: Any) -> list[int]:
     """The ids of the tokens that end an answer."""
     words = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
     return [i for i, word in enumerate(words) if word is not None and word.startswith(CLOSING)]
+
+
+def _control(tokenizer: Any) -> re.Pattern[str]:
+    """Tokens that steer a model, marked as special or not. Blanks and words that were added to a vocabulary do not."""
+    added = tokenizer.added_tokens_decoder.values()
+    texts = [t.content for t in added if t.content.strip() and (t.special or not t.content[0].isalnum())]
+    return re.compile("|".join(map(re.escape, sorted(texts, key=len, reverse=True))) or r"(?!)")
 
 
 def _template(tokenizer: Any) -> str:
