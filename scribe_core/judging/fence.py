@@ -24,6 +24,8 @@ _SPECIAL = (
 _CHANGED = re.compile(
     f"(?P<line_break>{_LINE_BREAK})|(?P<special>{_SPECIAL})|(?P<other>[^\\t\\n\\x20-\\x7e])"
 )
+_ESCAPE = re.compile(r"\\u\{[0-9a-f]+\}")
+_QUOTATION = {"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u2013": "-", "\u2014": "-"}
 _HIDDEN = ("Cc", "Cf", "Co", "Cs", "Cn")
 
 
@@ -42,18 +44,34 @@ class Neutral:
     """None where nothing was changed."""
 
     def locate(self, quote: str) -> str | None:
-        """The stretch of the original that a quote repeats, but for spacing and gutters; None where it stands nowhere."""
+        """The stretch of the original that a quote repeats, but for spacing and gutters.
+
+        None where it stands nowhere, is too short, or shows nothing.
+        """
+        found = self._locate(quote)
+        return found if found is not None and is_visible(found) else None
+
+    def _locate(self, quote: str) -> str | None:
         words = _words(quote)
         if sum(map(len, words)) < min(SHORTEST_QUOTE, len("".join(self.text.split()))) or not words:
             return None
         start, end = _find(self.text, words)
         if start < 0:
-            return None
+            return self._locate_folded(quote)
         if self.origin is None:
             return self.original[start:end]
         last = self.origin[end - 1]
         after = next((at for at in self.origin[end:] if at > last), len(self.original))
         return self.original[self.origin[start] : after]
+
+    def _locate_folded(self, quote: str) -> str | None:
+        """Where it stands but for what a model tidies: hidden characters, accents, quotation marks, full-width letters."""
+        words = "".join(map(_folded, _ESCAPE.sub("", " ".join(_words(quote))))).split()
+        if sum(map(len, words)) < SHORTEST_QUOTE:
+            return None
+        parts = [(folded, at) for at, character in enumerate(self.original) for folded in _folded(character)]
+        start, end = _find("".join(folded for folded, _ in parts), words)
+        return None if start < 0 else self.original[parts[start][1] : parts[end - 1][1] + 1]
 
 
 def neutral(text: str) -> Neutral:
@@ -93,6 +111,25 @@ def _visible(character: str) -> str:
         return character
     hidden = unicodedata.category(character) in _HIDDEN or _is_filler(character)
     return f"\\u{{{ord(character):x}}}" if hidden else character
+
+
+def is_visible(text: str) -> bool:
+    """Whether a reader would see anything at all."""
+    return any(
+        not character.isspace()
+        and unicodedata.category(character) not in (*_HIDDEN, "Mn", "Me", "Zs", "Zl", "Zp")
+        and not _is_filler(character)
+        for character in text
+    )
+
+
+@lru_cache(maxsize=4096)
+def _folded(character: str) -> str:
+    """What a character looks like, roughly; nothing where it is hidden, or a mark on another one."""
+    if character in _QUOTATION:
+        return _QUOTATION[character]
+    plain = unicodedata.normalize("NFKD", character)
+    return "".join(each for each in plain if each.isspace() or is_visible(each))
 
 
 def _is_filler(character: str) -> bool:

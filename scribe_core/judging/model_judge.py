@@ -13,12 +13,14 @@ from scribe_core.judging import prompts, verdicts
 from scribe_core.judging.asking import CallError, Endpoint, Mode, Prompt, Question, Replies, Reply
 from scribe_core.judging.canaries import Canaries
 from scribe_core.judging.estimate import READINGS
+from scribe_core.judging.fence import is_visible
 from scribe_core.judging.programs import find_all
 from scribe_core.judging.progress import Progress
 from scribe_core.judging.replies import Answer, read_probabilities, read_reply
 from scribe_core.judging.verdicts import Answers, Findings, programs_cap
 from scribe_core.protocols import JudgeRequest, Program
 from scribe_core.skills import Prototype, apply_rubric
+from scribe_core.spans import span_text
 from scribe_core.types import Finding, Json, Usage, Verdict
 
 NOT_ASKED = Finding(answer="not_applicable")
@@ -114,10 +116,12 @@ class ModelJudge:
 
     async def _ask(self, request: JudgeRequest, found: Findings, questions: tuple[Question, ...]) -> Verdict:
         """The verdict of the model. A reply that cannot be read is asked for once more, then it is an abstention."""
+        if not is_visible(span_text(request.subgoal)):
+            return verdicts.worthless("nothing was done: the span has no visible character")
         budget = self.prompt_tokens
         prompt = prompts.render(self.mode, request.prototype, request.subgoal, questions, budget)
         if prompt is None:
-            return Verdict(status="abstained", reason=f"the span does not fit into {budget} tokens")
+            return verdicts.too_long(request.prototype, budget)
         usage = Usage()
         for _ in range(READINGS):
             try:

@@ -64,6 +64,21 @@ def holistic(prototype: Prototype, found: Findings, answers: Answers, text: Neut
     )
 
 
+def worthless(reason: str) -> Verdict:
+    """The verdict on what only the policy can have caused, and what no judge needs to be asked about."""
+    return Verdict(status="scored", score=0.0, reason=reason)
+
+
+def too_long(prototype: Prototype, tokens: int) -> Verdict:
+    """The verdict on a span that is longer than a judge reads.
+
+    The policy alone decides how long its subgoals are, so that an abstention would pay. A trajectory as a whole may
+    well be long.
+    """
+    reason = f"what the policy wrote does not fit into a prompt of {tokens} tokens"
+    return _abstained(reason) if prototype.scope == "trajectory" else worthless(reason)
+
+
 def direct(answers: Answers) -> Verdict:
     """The score that the model named."""
     return Verdict(status="scored", score=float(answers["score"].answer), reason=answers["score"].reason)

@@ -204,13 +204,27 @@ def test_the_expected_level():
     assert verdict.outside == pytest.approx(0.2)
 
 
-def test_a_span_that_does_not_fit_is_an_abstention_without_a_call():
-    long = sample_trajectory(
-        messages=(Message(role="user", content="Go."), Message(role="assistant", content="x" * 99_999))
-    )
+LONG = sample_trajectory(
+    messages=(Message(role="user", content="Go."), Message(role="assistant", content="x" * 99_999))
+)
+
+
+@pytest.mark.parametrize(
+    ("scope", "status", "score"), [("subgoal", "scored", 0), ("trajectory", "abstained", None)]
+)
+def test_what_the_policy_made_too_long_to_be_read_is_worth_nothing(scope, status, score):
     endpoint = ScriptedEndpoint(GOOD)
-    verdict = judged(endpoint, subgoal=sample_subgoal(long))
-    assert (verdict.status, endpoint.asked) == ("abstained", [])
+    verdict = judged(endpoint, evolve(PROTOTYPE, scope=scope), sample_subgoal(LONG))
+    assert (verdict.status, verdict.score, endpoint.asked) == (status, score, [])
+
+
+@pytest.mark.parametrize("text", ["", " \n", "\u200b\u3164", "\u0301", "\x00\ufe0f"])
+@pytest.mark.parametrize("mode", ["checklist", "holistic", "direct"])
+def test_nothing_is_worth_nothing(mode, text):
+    endpoint = ScriptedEndpoint(GOOD)
+    trajectory = sample_trajectory(messages=(Message(role="assistant", content=text),))
+    verdict = judged(endpoint, subgoal=sample_subgoal(trajectory), mode=mode)
+    assert (verdict.status, verdict.score, endpoint.asked) == ("scored", 0, [])
 
 
 def test_samples_are_told_apart():
