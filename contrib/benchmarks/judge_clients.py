@@ -152,6 +152,22 @@ async def openevals(url: str, _: Prompts) -> Callable[[Prompts], Awaitable[int]]
     return limited(one)
 
 
+async def verifiers(url: str, _: Prompts) -> Callable[[Prompts], Awaitable[int]]:
+    from verifiers.v1.judges.reference import ReferenceJudge, ReferenceJudgeConfig
+
+    os.environ["OPENAI_API_KEY"] = KEY
+    judge = ReferenceJudge(ReferenceJudgeConfig(base_url=url, api_key_var="OPENAI_API_KEY", model=MODEL))
+
+    async def one(prompt: dict[str, Any]) -> bool:
+        question = "Is the right tool called?"
+        found = await judge.evaluate(
+            question=question, answer="yes", response=prompt["span"], positive="yes", negative="no"
+        )
+        return found.parsed == 1.0
+
+    return limited(one)
+
+
 CLIENTS: dict[str, Client] = {
     "aiohttp": plain_aiohttp,
     "openai": openai_sdk,
@@ -160,11 +176,13 @@ CLIENTS: dict[str, Client] = {
     "scribe": scribe,
     "autorubric": autorubric,
     "openevals": openevals,
+    "verifiers": verifiers,
 }
-PEERS = ("autorubric", "openevals")
+PEERS = ("autorubric", "openevals", "verifiers")
 REPLIES = {
     "autorubric": '{"criterion_status": "MET", "explanation": "it stands there"}',
     "openevals": '{"reasoning": "it stands there", "score": true}',
+    "verifiers": "yes",
 }
 """What a peer takes for a verdict."""
 

@@ -5,7 +5,7 @@
 A server in a process of its own answers each request after 50 ms, and after 500 ms, at most 64 at a time. The same
 prompts go through aiohttp, through the openai SDK in several ways, and through scribe's judge from requests to
 verdicts; other libraries send their own prompts about the same spans, one criterion each. PYTHON is that of an
-environment with autorubric and openevals, whose pins are not ours; what it lacks is skipped, and said so.
+environment with autorubric, openevals and verifiers, whose pins are not ours; what it lacks is skipped, and said so.
 
 `efficiency` is the ideal wall time / ours at 50 ms, the best of the repeats; `own_ms_per_judgement` is our CPU time
 beyond that of aiohttp with the same prompts; `peers` has wall and CPU of all. The last line is one JSON object.

@@ -31,7 +31,7 @@ class LiteLLMJudge:
     api_key_env: str | None = None
     """The environment variable that holds the key; None leaves it to litellm, which knows each provider's."""
     mode: Mode = "checklist"
-    temperature: float | None = field(default=0.0, validator=optional([ge(0), le(2)]))
+    temperature: float | None = field(default=0.0, validator=optional([ge(0.0), le(2.0)]))
     """None leaves it to the provider, as some models demand."""
     seed: int | None = None
     reply_tokens: int = field(default=1000, validator=gt(0))

@@ -128,7 +128,9 @@ class LiteLLMEndpoint:
             message = choice.message
             text, refusal = message.content or "", getattr(message, "refusal", None)
             usage = (
-                self._priced(int(used.prompt_tokens), int(used.completion_tokens)) if used else Usage(calls=1)
+                self._priced(int(used.prompt_tokens or 0), int(used.completion_tokens or 0))
+                if used
+                else Usage(calls=1)
             )
         except (LookupError, AttributeError, TypeError, ValueError):
             raise AttemptError("the reply is no chat completion", again=True, billed=True) from None

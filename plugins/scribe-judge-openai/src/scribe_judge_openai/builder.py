@@ -41,7 +41,7 @@ class OpenAIJudge:
     api_key_env: str = "OPENAI_API_KEY"
     """The environment variable that holds the key. A server on this machine needs none."""
     mode: Mode = "checklist"
-    temperature: float | None = field(default=0.0, validator=optional([ge(0), le(2)]))
+    temperature: float | None = field(default=0.0, validator=optional([ge(0.0), le(2.0)]))
     """None leaves it to the server, as some models demand."""
     seed: int | None = None
     reply_tokens: int = field(default=1000, validator=gt(0))

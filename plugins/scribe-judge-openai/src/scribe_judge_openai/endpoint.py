@@ -16,7 +16,7 @@ import aiohttp
 from attrs import define, evolve, field
 
 from scribe_core import aio
-from scribe_core.judging import Prompt, Reply
+from scribe_core.judging import Prompt, Question, Reply
 from scribe_core.judging.calls import RETRIED, AttemptError, Caller
 from scribe_core.types import Json, Usage
 from scribe_judge_openai.completions import error_text, pause_asked_for, read_completion
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 LONGEST_BODY = 1024 * 1024
 """Bytes of a reply that are read; a longer one is no verdict."""
 UNKNOWN_PARAMETER = (400, 422)
+MOST_FORMS = 256
 
 
 @define(eq=False)
@@ -40,6 +41,7 @@ class ChatEndpoint:
     probabilities: bool = field(default=False, init=False)
     structured: bool = field(default=True, init=False)
     """Until the server refuses a request for what it asks of the form of its reply."""
+    _forms: dict[tuple[str, tuple[Question, ...]], bytes] = field(factory=dict, init=False, repr=False)
     _url: str = field(init=False)
     _proxy: str | None = field(init=False, repr=False)
     _session: aiohttp.ClientSession | None = field(default=None, init=False, repr=False)
@@ -66,7 +68,7 @@ class ChatEndpoint:
 
     async def _ask(self, prompt: Prompt, sample: int) -> Reply:
         body = self._body(prompt, sample)
-        form = b', "response_format": ' + json.dumps(_form(prompt)).encode()
+        form = self._form(prompt)
 
         async def attempt() -> Reply:
             return await self._attempt(body, form)
@@ -92,11 +94,22 @@ class ChatEndpoint:
             body["seed"] = (given.seed or 0) + (sample if given.temperature else 0)
         return json.dumps(body).encode()
 
+    def _form(self, prompt: Prompt) -> bytes:
+        """The form of the reply as the end of a request; prompts of one prototype share it."""
+        key = (prompt.template, prompt.questions)
+        if key not in self._forms:
+            if len(self._forms) >= MOST_FORMS:
+                self._forms.clear()
+            schema = {"name": "verdict", "strict": True, "schema": prompt.schema}
+            form = json.dumps({"type": "json_schema", "json_schema": schema})
+            self._forms[key] = f', "response_format": {form}}}'.encode()
+        return self._forms[key]
+
     async def _attempt(self, body: bytes, form: bytes) -> Reply:
         if not self.structured:
             return await self._post(body)
         try:
-            return await self._post(body[:-1] + form + b"}")
+            return await self._post(body[:-1] + form)
         except Rejected as error:
             # The status alone does not tell what was wrong: if the plain request passes, it was the form.
             try:
@@ -175,13 +188,6 @@ async def _bounded(response: aiohttp.ClientResponse) -> bytes:
             raise AttemptError(f"the reply is longer than {LONGEST_BODY} bytes", again=True, billed=True)
         parts.append(part)
     return b"".join(parts)
-
-
-def _form(prompt: Prompt) -> dict[str, Any]:
-    return {
-        "type": "json_schema",
-        "json_schema": {"name": "verdict", "strict": True, "schema": prompt.schema},
-    }
 
 
 def _proxy_for(url: str) -> str | None:
