@@ -7,6 +7,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Coroutine
+from contextlib import suppress
 from functools import cache
 from typing import Any, TypeVar
 
@@ -20,8 +21,8 @@ _STARTING = threading.Lock()
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
     """Runs a coroutine on the background loop and waits for it; what it raises is raised here.
 
-    An interrupt while waiting cancels it. Raises RunError when called on the background loop itself, which
-    would wait for itself: `await` there instead.
+    An interrupt while waiting cancels it. Raises RunError where the coroutine exits the program or cancels
+    itself, and when called on the background loop itself, which would wait for itself: `await` there instead.
     """
     # A fork inherits the loop but not its thread.
     with _STARTING:
@@ -31,7 +32,7 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
         raise RunError(
             "a synchronous call from async code on scribe's own event loop; await the async method instead"
         )
-    future = asyncio.run_coroutine_threadsafe(coroutine, loop)
+    future = asyncio.run_coroutine_threadsafe(_contained(coroutine), loop)
     try:
         return future.result()
     except BaseException:
@@ -48,11 +49,34 @@ async def here(coroutine: Coroutine[Any, Any, T]) -> T:
         loop = _background_loop(os.getpid())
     if asyncio.get_running_loop() is loop:
         return await coroutine
-    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, loop))
+    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_contained(coroutine), loop))
+
+
+def cancelled() -> bool:
+    """Whether the current task is being cancelled from outside; code in it may raise CancelledError by itself."""
+    task = asyncio.current_task() if asyncio._get_running_loop() else None
+    return task is not None and task.cancelling() > 0
+
+
+async def _contained(coroutine: Coroutine[Any, Any, T]) -> T:
+    try:
+        return await coroutine
+    except (SystemExit, KeyboardInterrupt, asyncio.CancelledError) as error:
+        if cancelled():
+            raise
+        did = "cancelled itself" if isinstance(error, asyncio.CancelledError) else "ended the program"
+        raise RunError(f"a part {did} ({error!r}); report it to its author") from error
 
 
 @cache
 def _background_loop(_: int) -> asyncio.AbstractEventLoop:
     loop = asyncio.new_event_loop()
-    threading.Thread(target=loop.run_forever, name="scribe-aio", daemon=True).start()
+    threading.Thread(target=_serve, args=(loop,), name="scribe-aio", daemon=True).start()
     return loop
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    # A task that exits the program is told so, and throws its exit at the loop too, which others still need.
+    while not loop.is_closed():
+        with suppress(SystemExit, KeyboardInterrupt):
+            loop.run_forever()

@@ -45,6 +45,47 @@ def test_exceptions_come_through() -> None:
         aio.run(fail())
 
 
+@pytest.mark.parametrize("end", [SystemExit(3), KeyboardInterrupt(), asyncio.CancelledError("odd")])
+@pytest.mark.parametrize("within", ["itself", "a task", "a gathered task"])
+def test_a_part_that_ends_the_program_is_an_error_and_the_loop_lives_on(
+    end: BaseException, within: str
+) -> None:
+    async def leave() -> None:
+        raise end
+
+    async def outer() -> None:
+        if within == "itself":
+            await leave()
+        elif within == "a task":
+            await asyncio.create_task(leave())
+        else:
+            await asyncio.gather(leave(), _double(1))
+
+    async def elsewhere() -> None:
+        await aio.here(outer())
+
+    waiting, release = threading.Event(), threading.Event()
+    doubled = []
+
+    async def patient() -> int:
+        waiting.set()
+        while not release.is_set():
+            await asyncio.sleep(0.001)
+        return await _double(4)
+
+    other = threading.Thread(target=lambda: doubled.append(aio.run(patient())))
+    other.start()
+    waiting.wait(10)
+    with pytest.raises(RunError, match=rf"a part .*\({type(end).__name__}\("):
+        aio.run(outer())
+    with pytest.raises(RunError, match="a part"):
+        asyncio.run(elsewhere())
+    release.set()
+    other.join(10)
+    assert doubled == [8]
+    assert aio.run(_double(5)) == 10
+
+
 def test_calling_it_on_its_own_loop_is_an_error_and_not_a_deadlock() -> None:
     async def nested() -> int:
         return aio.run(_double(1))
