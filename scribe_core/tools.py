@@ -7,18 +7,24 @@ import asyncio
 import inspect
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache
+from contextlib import suppress
+from contextvars import copy_context
+from functools import cache, partial
 from math import isfinite
+from threading import Thread
 from typing import Any
 
 from attrs import frozen
 
+from scribe_core import aio
 from scribe_core.errors import ConfigError, suggest
 from scribe_core.protocols import Tool
 from scribe_core.signatures import hints_of, revive, spec_of
 from scribe_core.types import Json, Message, Observation, ToolCall, ToolSpec
 
 MAX_ERROR_CHARS = 500
+TIMEOUT = 60.0
+"""Seconds that a call may take unless the caller says otherwise."""
 
 
 @frozen
@@ -43,7 +49,9 @@ class FunctionTool:
                 return failure(problem)
             given = {name: revive(self.hints[name], value) for name, value in arguments.items()}
             result = render(await call_function(self.function, given))
-        except (Exception, SystemExit) as error:
+        except (Exception, SystemExit, asyncio.CancelledError) as error:
+            if aio.cancelled():
+                raise
             return failure(described(error))
         return Observation(content=shorten(result, self.max_chars))
 
@@ -74,16 +82,33 @@ async def call_function(function: Callable[..., Any], arguments: Mapping[str, An
     """What an async function returns, or a plain one in a thread; it raises what the function raises."""
     if inspect.iscoroutinefunction(function):
         return await function(**arguments)
-    result = await asyncio.to_thread(_blocking, function, arguments)
+    result = await _in_thread(function, arguments)
     return await result if inspect.isawaitable(result) else result
 
 
-def _blocking(function: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
-    # A StopIteration that crosses into a future would never wake its awaiter.
-    try:
-        return function(**arguments)
-    except StopIteration as error:
-        raise RuntimeError("StopIteration") from error
+def _in_thread(function: Callable[..., Any], arguments: Mapping[str, Any]) -> asyncio.Future[Any]:
+    """Calls in a thread of its own: one that never returns holds up neither other calls nor the program's end."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[Any] = loop.create_future()
+    context = copy_context()
+
+    def settle(setter: Callable[[Any], None], value: Any) -> None:
+        if not future.done():
+            setter(value)
+
+    def work() -> None:
+        try:
+            settled = partial(settle, future.set_result, context.run(function, **arguments))
+        except (StopIteration, KeyboardInterrupt) as error:
+            # In a future the one would never wake its awaiter, and the other would pass for the user's.
+            settled = partial(settle, future.set_exception, RuntimeError(described(error)))
+        except BaseException as error:
+            settled = partial(settle, future.set_exception, error)
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(settled)
+
+    Thread(target=work, name="scribe-tool", daemon=True).start()
+    return future
 
 
 def by_name(tools: Iterable[Tool]) -> dict[str, Tool]:
@@ -97,7 +122,7 @@ def by_name(tools: Iterable[Tool]) -> dict[str, Tool]:
 
 
 async def call_tools(
-    tools: Mapping[str, Tool] | Sequence[Tool], calls: Sequence[ToolCall], timeout: float | None = None
+    tools: Mapping[str, Tool] | Sequence[Tool], calls: Sequence[ToolCall], timeout: float = TIMEOUT
 ) -> list[Message]:
     """Runs the calls of one assistant message at the same time; one "tool" message each, in their order.
 
@@ -113,7 +138,7 @@ async def call_tools(
     ]
 
 
-async def _answer(tools: Mapping[str, Tool], call: ToolCall, timeout: float | None) -> Observation:
+async def _answer(tools: Mapping[str, Tool], call: ToolCall, timeout: float) -> Observation:
     if call.name not in tools:
         return failure(f"there is no tool {call.name[:100]!r}{suggest(call.name[:100], tools)}")
     if isinstance(call.arguments, str):
@@ -122,8 +147,10 @@ async def _answer(tools: Mapping[str, Tool], call: ToolCall, timeout: float | No
     try:
         async with limit:
             return await tools[call.name].call(call.arguments)
-    except (Exception, SystemExit) as error:
-        return failure(f"no answer within {timeout:g} seconds" if limit.expired() else described(error))
+    except (Exception, SystemExit, asyncio.CancelledError) as error:
+        if aio.cancelled():
+            raise
+        return failure(f"timed out after {timeout:g} seconds" if limit.expired() else described(error))
 
 
 def failure(text: str) -> Observation:

@@ -313,7 +313,7 @@ class TestSession:
 
         session = environment(tools=[hang], tool_timeout=0.01).open(only_task("a"))
         answers = asyncio.run(session.respond(Message(role="assistant", tool_calls=(ToolCall(name="hang"),))))
-        assert answers[0].content == "Error: no answer within 0.01 seconds"
+        assert answers[0].content == "Error: timed out after 0.01 seconds"
 
     def test_is_used_once(self):
         env = environment()

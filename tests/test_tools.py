@@ -2,7 +2,9 @@
 
 import asyncio
 import functools
+import inspect
 import json
+import subprocess
 import sys
 import threading
 from enum import Enum
@@ -371,8 +373,44 @@ class TestCallTools:
         tools = [function_tool(hang), function_tool(add)]
         calls = [tool_call("hang"), tool_call("add", a=1, b=2)]
         messages = asyncio.run(call_tools(tools, calls, timeout=0.01))
-        assert [message.content for message in messages] == ["Error: no answer within 0.01 seconds", "3"]
+        assert [message.content for message in messages] == ["Error: timed out after 0.01 seconds", "3"]
         assert cancelled == [True]
+
+    def test_a_plain_function_that_never_returns_holds_up_neither_calls_nor_the_end(self):
+        code = """
+import threading
+from scribe_core import aio
+from scribe_core.tools import call_tools, function_tool
+from scribe_core.types import ToolCall
+
+def hang() -> None:
+    threading.Event().wait()
+
+def add(a: int, b: int) -> int:
+    return a + b
+
+tools = [function_tool(hang), function_tool(add)]
+calls = [ToolCall(name="hang")] * 100 + [ToolCall(name="add", arguments={"a": 1, "b": 2})]
+answers = aio.run(call_tools(tools, calls, timeout=1))
+print({each.content for each in answers[:-1]}, answers[-1].content)
+"""
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+        assert (done.stdout, done.stderr) == ("{'Error: timed out after 1 seconds'} 3\n", "")
+
+    def test_every_call_has_a_limit(self):
+        assert 0 < inspect.signature(call_tools).parameters["timeout"].default < 600
+
+    @pytest.mark.parametrize("kind", [asyncio.CancelledError, KeyboardInterrupt])
+    def test_a_tools_own_cancellation_is_an_error(self, kind: type[BaseException]):
+        async def cancel() -> None:
+            raise asyncio.CancelledError("odd")
+
+        def interrupt() -> None:
+            raise KeyboardInterrupt
+
+        tool = function_tool(cancel if kind is asyncio.CancelledError else interrupt)
+        calls = [ToolCall(name=tool.spec.name)]
+        assert kind.__name__ in asyncio.run(call_tools([tool], calls))[0].content
 
     def test_a_timeout_of_the_tools_own_is_its_own(self):
         async def impatient() -> None:

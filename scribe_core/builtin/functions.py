@@ -1,5 +1,6 @@
 """The environment `functions`: plain Python functions as tools, a list of prompts, and a reward function."""
 
+import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, ClassVar
@@ -7,12 +8,13 @@ from typing import Any, ClassVar
 from attrs import field, frozen
 from attrs.validators import gt
 
+from scribe_core import aio
 from scribe_core.builtin.prompts import read_prompts
 from scribe_core.errors import ConfigError, RunError, suggest
 from scribe_core.options import reference, shown
 from scribe_core.protocols import Tool
 from scribe_core.references import resolve
-from scribe_core.tools import as_tool, by_name, call_function, call_tools, described
+from scribe_core.tools import TIMEOUT, as_tool, by_name, call_function, call_tools, described
 from scribe_core.types import Message, Task, ToolSpec
 
 Score = float | bool | None
@@ -46,7 +48,7 @@ class FunctionEnvironment:
     prompts: str | tuple[str, ...] | tuple[Mapping[str, Any], ...] = field(converter=_as_tuple)
     reward: str | Reward
     tools: tuple[str | Callable[..., Any] | Tool, ...] = field(default=(), converter=_as_tuple)
-    tool_timeout: float = field(default=60.0, validator=gt(0))
+    tool_timeout: float = field(default=TIMEOUT, validator=gt(0))
     """Seconds after which a call is answered with an error."""
 
     def build(self) -> "Functions":
@@ -147,7 +149,9 @@ async def call_reward(reward: Reward, task: Task, messages: Sequence[Message]) -
     where = f"reward function {reference(reward)}, task {task.id!r}"
     try:
         result = await call_function(reward, _arguments(reward, task, messages))
-    except (Exception, SystemExit) as error:
+    except (Exception, SystemExit, asyncio.CancelledError) as error:
+        if aio.cancelled():
+            raise
         raise RunError(
             f"{where}: it failed with {described(error)}; fix it, or let it return None"
         ) from error
