@@ -7,7 +7,8 @@ of a run; only a RunError, by which a part says that it cannot work at all, ends
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import islice
 
 import structlog
@@ -17,10 +18,22 @@ from scribe_core import aio
 from scribe_core.errors import RunError
 from scribe_core.protocols import Environment, Policy, Session, Tool
 from scribe_core.settings import RolloutSettings
-from scribe_core.tools import call_tools
-from scribe_core.types import Completion, Conversation, Message, Sampling, Status, Task, Trajectory
+from scribe_core.tools import call_tools, failure
+from scribe_core.types import (
+    Completion,
+    Conversation,
+    Message,
+    Sampling,
+    Status,
+    Task,
+    ToolCall,
+    ToolSpec,
+    Trajectory,
+)
 
 logger = structlog.get_logger("scribe.rollout")
+
+RESULT_ROLES = ("tool", "function")
 
 
 @frozen(kw_only=True)
@@ -61,18 +74,17 @@ def rollout(
     live: list[_Play] = []
     sampling = Sampling(temperature=settings.temperature, max_tokens=settings.max_tokens)
     while True:
-        live += [
-            _Play(e, environment.open(e.task), tools or {})
-            for e in islice(waiting, settings.concurrency - len(live))
-        ]
+        live += [_Play(e, tools or {}) for e in islice(waiting, settings.concurrency - len(live))]
         if not live:
             return [done[episode.id] for episode in planned]
-        completions = policy.generate(
-            [play.conversation() for play in live],
-            sampling,
-            [_seed(play.episode.seed, play.turns) for play in live],
-        )
-        aio.run(_advance(live, completions, settings.max_turns))
+        ready = [play for play in live if play.prepared(environment)]
+        if ready:
+            completions = policy.generate(
+                [play.conversation() for play in ready],
+                sampling,
+                [_seed(play.episode.seed, play.turns) for play in ready],
+            )
+            aio.run(_advance(ready, completions, settings))
         for play in live:
             if play.status is not None:
                 done[play.episode.id] = play.trajectory(policy_version)
@@ -85,50 +97,78 @@ class _Play:
     """An episode under way."""
 
     episode: Episode
-    session: Session
     extra: Mapping[str, Tool]
+    session: Session | None = None
+    tools: tuple[ToolSpec, ...] = ()
     added: tuple[Message, ...] = ()
     turns: int = 0
     status: Status | None = None
     outcome: float | None = None
     error: str = ""
 
-    def conversation(self) -> Conversation:
-        offered = (*self.session.tools, *(tool.spec for tool in self.extra.values()))
-        return Conversation(messages=self.episode.task.messages + self.added, tools=offered)
+    def prepared(self, environment: Environment) -> bool:
+        """Opens the session, and asks it for its tools before each turn; whether the episode can go on."""
+        with self._guarded():
+            if self.session is None:
+                self.session = environment.open(self.episode.task)
+            self.tools = (*self.session.tools, *(tool.spec for tool in self.extra.values()))
+        return self.status is None
 
-    async def advance(self, completion: Completion, max_turns: int) -> None:
+    def conversation(self) -> Conversation:
+        return Conversation(messages=self.episode.task.messages + self.added, tools=self.tools)
+
+    async def advance(self, completion: Completion, settings: RolloutSettings) -> None:
+        with self._guarded():
+            await self._respond(completion, settings)
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
         try:
-            await self._respond(completion, max_turns)
+            yield
         except RunError:
             raise
-        except (Exception, SystemExit) as error:
+        except (Exception, SystemExit, asyncio.CancelledError) as error:
+            if aio.cancelled():
+                raise
             logger.warning("episode failed", task=self.episode.task.id, error=repr(error))
             self.status, self.outcome, self.error = "error", None, repr(error)
 
-    async def _respond(self, completion: Completion, max_turns: int) -> None:
+    async def _respond(self, completion: Completion, settings: RolloutSettings) -> None:
+        assert self.session is not None
         self.added += (completion.message,)
         self.turns += 1
         if completion.finish_reason == "length":
             self.status = "truncated"
         else:
-            follow = await self._follow(completion.message)
+            follow, over = await self._follow(self.session, completion.message, settings.tool_timeout)
             self.added += tuple(follow)
-            if not follow:
+            if over:
                 self.status = "done"
-            elif self.turns >= max_turns:
+            elif self.turns >= settings.max_turns:
                 self.status = "truncated"
         if self.status is not None:
             self.outcome = _checked(await self.session.outcome(self.episode.task.messages + self.added))
 
-    async def _follow(self, message: Message) -> list[Message]:
-        """Results of the configured tools, then whatever the session adds."""
-        own = tuple(call for call in message.tool_calls if call.name in self.extra)
-        rest = tuple(call for call in message.tool_calls if call.name not in self.extra)
-        follow = list(await call_tools(self.extra, own, timeout=None)) if own else []
-        if rest or not own:
-            follow += await self.session.respond(evolve(message, tool_calls=rest))
-        return follow
+    async def _follow(
+        self, session: Session, message: Message, timeout: float
+    ) -> tuple[Sequence[Message], bool]:
+        """Results in the order of the calls, then whatever else the session adds; and whether that was all.
+
+        Configured tools answer their own calls. A session that adds nothing to what it is asked ends the episode.
+        """
+        calls = message.tool_calls
+        rest = [index for index, call in enumerate(calls) if call.name not in self.extra]
+        own = [index for index, call in enumerate(calls) if call.name in self.extra]
+        results = await call_tools(self.extra, [calls[index] for index in own], timeout)
+        answered = dict(zip(own, results, strict=True))
+        if own and not rest:
+            return results, False
+        asked = evolve(message, tool_calls=tuple(calls[index] for index in rest))
+        added = await session.respond(asked)
+        if not added:
+            return results, True
+        answered |= zip(rest, _matched(asked.tool_calls, added), strict=True)
+        return [*(answered[index] for index in range(len(calls))), *_without_results(added)], False
 
     def trajectory(self, policy_version: int | None) -> Trajectory:
         assert self.status is not None
@@ -139,7 +179,7 @@ class _Play:
             group_id=self.episode.group_id,
             sample=self.episode.sample,
             messages=task.messages + self.added,
-            tools=self.conversation().tools,
+            tools=self.tools,
             outcome=self.outcome,
             status=self.status,
             policy_version=policy_version,
@@ -147,9 +187,42 @@ class _Play:
         )
 
 
-async def _advance(live: Sequence[_Play], completions: Sequence[Completion], max_turns: int) -> None:
-    turns = (play.advance(done, max_turns) for play, done in zip(live, completions, strict=True))
+async def _advance(
+    live: Sequence[_Play], completions: Sequence[Completion], settings: RolloutSettings
+) -> None:
+    turns = (play.advance(done, settings) for play, done in zip(live, completions, strict=True))
     await asyncio.gather(*turns)
+
+
+def _matched(calls: Sequence[ToolCall], added: Sequence[Message]) -> list[Message]:
+    """A result for each call: by its id, those without one in order; an error where the session gave none.
+
+    Raises ValueError for a result of a call that was not made, or that has one already.
+    """
+    found: dict[int, Message] = {}
+    results = [message for message in added if message.role in RESULT_ROLES]
+    for result in sorted(results, key=lambda each: not each.tool_call_id):
+        given = result.tool_call_id
+        fits = (i for i, call in enumerate(calls) if i not in found and (not given or given == call.id))
+        index = next(fits, None)
+        if index is None:
+            text = "more tool results than calls" if given in (None, "", *_ids(calls)) else "a foreign result"
+            raise ValueError(f"the session gave {text}: tool_call_id {given!r}, calls {_ids(calls)}")
+        call = calls[index]
+        found[index] = evolve(result, tool_call_id=call.id or None, name=result.name or call.name)
+    missing = failure("the environment gave no result for this call").content
+    return [
+        found.get(i, Message(role="tool", content=missing, tool_call_id=call.id or None, name=call.name))
+        for i, call in enumerate(calls)
+    ]
+
+
+def _without_results(added: Sequence[Message]) -> list[Message]:
+    return [message for message in added if message.role not in RESULT_ROLES]
+
+
+def _ids(calls: Sequence[ToolCall]) -> list[str]:
+    return [call.id for call in calls]
 
 
 def _checked(outcome: float | None) -> float | None:

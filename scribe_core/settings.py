@@ -23,6 +23,8 @@ class RolloutSettings:
     """Sampled messages per episode."""
     concurrency: int = _positive(64)
     """Conversations generated in one batch."""
+    tool_timeout: float = field(default=60.0, validator=gt(0))
+    """Seconds after which a call of a configured tool is answered with an error."""
 
 
 @frozen(kw_only=True)
