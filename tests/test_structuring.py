@@ -4,7 +4,7 @@ from types import ModuleType
 from typing import Any, ClassVar, Literal
 
 import pytest
-from attrs import Factory, field, frozen
+from attrs import Factory, field, frozen, make_class
 from attrs.validators import ge, gt, in_
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,7 +14,7 @@ from scribe_core.builders import part
 from scribe_core.errors import ConfigError
 from scribe_core.protocols import Builder, Judge
 from scribe_core.registry import Registry
-from scribe_core.structuring import structure, structure_part, unstructure
+from scribe_core.structuring import join, structure, structure_part, unstructure
 
 
 @frozen(kw_only=True)
@@ -296,24 +296,46 @@ def test_all_errors_are_told_at_once(registry):
     ]
 
 
-@pytest.mark.parametrize("key", ["api_key", "API-Key", "token", "password", "secret", "access_token"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        *(
+            "api_key",
+            "API-Key",
+            "token",
+            "password",
+            "secret",
+            "access_token",
+            "openai_api_key",
+            "openaiApiKey",
+        ),
+        *("hf_token", "my_secret", "client.secret", "aws_secret_access_key", "db_password", "x_credentials"),
+    ],
+)
 def test_a_key_in_a_config_is_refused_and_not_repeated(registry, key):
     message = error_of(registry, {**MODEL, key: "sk-12345"})
-    assert f"scorer.judge.{key}: a key never stands in a config" in message
+    assert f"scorer.judge.{join('', key)}: a key never stands in a config" in message
     assert "write api_key_env" in message
     assert "sk-12345" not in message
 
 
-def test_an_option_that_only_sounds_like_a_key_is_fine(registry):
-    @frozen
-    class Tokens:
-        max_tokens: int = 1
-        key: str = ""
-        api_key_env: str = ""
-
-    assert structure(Tokens, {"max_tokens": 2, "key": "k", "api_key_env": "X"}, "", registry) == Tokens(
-        2, "k", "X"
-    )
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "max_tokens",
+            "tokens_per_minute",
+            "prompt_tokens",
+            "usd_per_million_prompt_tokens",
+            "usd_per_token",
+        ),
+        *("pad_token", "eos_token", "bos_token", "unk_token", "mask_token", "pad_token_id", "special_token"),
+        *("key", "sort_key", "api_key_env", "tokenizer", "secretary"),
+    ],
+)
+def test_what_only_sounds_like_a_key_is_none(registry, name):
+    options = make_class("Options", {name: field(type=int)}, frozen=True)
+    assert getattr(structure(options, {name: 3}, "", registry), name) == 3
 
 
 def test_an_option_that_only_python_can_give_is_told(registry):
