@@ -9,10 +9,12 @@ from typing import Any
 
 from scribe_core.types import Message, Span, Subgoal, ToolCall, Trajectory
 
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+
 
 def canonical_json(value: Any) -> str:
     """One text per value: sorted keys, no spaces, unicode as it is."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return _encode(value)
 
 
 def message_text(message: Message) -> str:

@@ -13,7 +13,7 @@ from scribe_core.judging import prompts, verdicts
 from scribe_core.judging.asking import CallError, Endpoint, Mode, Prompt, Question, Replies, Reply
 from scribe_core.judging.canaries import Canaries
 from scribe_core.judging.estimate import READINGS
-from scribe_core.judging.fence import is_visible
+from scribe_core.judging.fence import is_visible, neutral
 from scribe_core.judging.programs import find_all
 from scribe_core.judging.progress import Progress
 from scribe_core.judging.replies import Answer, read_probabilities, read_reply
@@ -116,7 +116,8 @@ class ModelJudge:
 
     async def _ask(self, request: JudgeRequest, found: Findings, questions: tuple[Question, ...]) -> Verdict:
         """The verdict of the model. A reply that cannot be read is asked for once more, then it is an abstention."""
-        if not is_visible(span_text(request.subgoal)):
+        text = span_text(request.subgoal)
+        if not is_visible(text):
             return verdicts.worthless("nothing was done: the span has no visible character")
         budget = self.prompt_tokens
         prompt = prompts.render(self.mode, request.prototype, request.subgoal, questions, budget)
@@ -133,7 +134,7 @@ class ModelJudge:
                 reason = f"the model would not answer: {reply.text[:200]}"
                 return Verdict(status="abstained", reason=reason, usage=usage, cached=remembered)
             if answers := self._answers(reply, questions):
-                verdict = self._conclude(request, found, questions, answers)
+                verdict = self._conclude(request.prototype, text, found, questions, answers)
                 return evolve(verdict, usage=usage, cached=remembered)
         reason = f"the reply could not be read: {reply.text[:200]!r}"
         return Verdict(status="abstained", reason=reason, usage=usage)
@@ -156,15 +157,19 @@ class ModelJudge:
         return answers if len(answers) == len(questions) else {}
 
     def _conclude(
-        self, request: JudgeRequest, found: Findings, questions: tuple[Question, ...], answers: Answers
+        self,
+        prototype: Prototype,
+        text: str,
+        found: Findings,
+        questions: tuple[Question, ...],
+        answers: Answers,
     ) -> Verdict:
-        prototype, text = request.prototype, prompts.quotable(request.subgoal)
         if self.mode == "checklist":
             if self.endpoint.probabilities:
                 return verdicts.expected_checklist(prototype, found, answers)
-            return verdicts.checklist(prototype, found, questions, answers, text)
+            return verdicts.checklist(prototype, found, questions, answers, neutral(text))
         if self.endpoint.probabilities:
             return verdicts.expected_level(prototype, found, answers)
         if self.mode == "holistic":
-            return verdicts.holistic(prototype, found, answers, text)
+            return verdicts.holistic(prototype, found, answers, neutral(text))
         return verdicts.direct(answers)

@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from scribe_core.judging.asking import Mode, Prompt, Question
-from scribe_core.judging.fence import Neutral, fenced, neutral, new_mark
+from scribe_core.judging.fence import fenced, neutral, new_mark
 from scribe_core.skills import Check, FailureMode, Prototype
-from scribe_core.spans import before, message_text, pieces, span_text
+from scribe_core.spans import before, message_text, pieces
 from scribe_core.types import Json, Message, Subgoal, ToolSpec
 
 VERSION = 1
@@ -117,11 +117,6 @@ def render(
         template=template_id(mode),
         fence=mark,
     )
-
-
-def quotable(subgoal: Subgoal) -> Neutral:
-    """The span as a judge reads it, with the way back to its original characters."""
-    return neutral(span_text(subgoal))
 
 
 def _rubric(mode: Mode, prototype: Prototype, questions: tuple[Question, ...]) -> str:

@@ -4,6 +4,7 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from attrs import frozen
@@ -110,10 +111,13 @@ def _plain(text: str, questions: Sequence[Question]) -> dict[str, Answer]:
     """From lines like `id: answer`; the last line of a question counts."""
     found = {}
     for question in questions:
-        answers = "|".join(re.escape(answer) for answer in question.answers)
-        pattern = (
-            rf"^[\s\-*#>\"'`]*{re.escape(question.id)}[\"'`*]*\s*[:=]\s*[\"'`*]*({answers})\b[\"'`*.,]*\s*$"
-        )
-        if matches := re.findall(pattern, text, re.MULTILINE | re.IGNORECASE):
+        if matches := _line(question.id, question.answers).findall(text):
             found[question.id] = Answer(answer=matches[-1].lower())
     return found
+
+
+@lru_cache(maxsize=1024)
+def _line(id_: str, answers: tuple[str, ...]) -> re.Pattern[str]:
+    allowed = "|".join(map(re.escape, answers))
+    pattern = rf"^[\s\-*#>\"'`]*{re.escape(id_)}[\"'`*]*\s*[:=]\s*[\"'`*]*({allowed})\b[\"'`*.,]*\s*$"
+    return re.compile(pattern, re.MULTILINE | re.IGNORECASE)
