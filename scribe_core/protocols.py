@@ -93,13 +93,15 @@ class TokenRow:
     """A tokenised trajectory to learn from.
 
     `tokens` follow `context`; `mask[i]` says whether token i is the policy's. `temperature` is what they were
-    sampled at, and 1 where nobody sampled them.
+    sampled at, and 1 where nobody sampled them. `positions[i]` is the (message, character) at which token i starts,
+    counted as spans are; None where nobody sampled it.
     """
 
     context: tuple[int, ...]
     tokens: tuple[int, ...]
     mask: tuple[bool, ...]
     temperature: float = 1.0
+    positions: tuple[tuple[int, int] | None, ...] = ()
 
 
 class TrainablePolicy(Policy, Protocol):

@@ -111,11 +111,23 @@ class _Bigrams:
         temperature = next((m.sampled.temperature for m in messages if m.sampled), 1.0)
         if not turns:
             return TokenRow(context=tail, tokens=(), mask=())
-        tokens, mask = list(turns[0][1]), [True] * len(turns[0][1])
-        for between, own in turns[1:]:
-            tokens += [*between, *own]
-            mask += [False] * len(between) + [True] * len(own)
-        return TokenRow(context=turns[0][0], tokens=tuple(tokens), mask=tuple(mask), temperature=temperature)
+        starts = [
+            tuple((index, offset) for offset in message.sampled.offsets)
+            for index, message in enumerate(messages)
+            if message.sampled
+        ]
+        tokens: list[int] = []
+        mask: list[bool] = []
+        positions: list[tuple[int, int] | None] = []
+        for number, (between, own) in enumerate(turns):
+            gap = between if number else ()
+            tokens += [*gap, *own]
+            mask += [False] * len(gap) + [True] * len(own)
+            positions += [
+                *[None] * len(gap),
+                *(starts[number] if number < len(starts) else [None] * len(own)),
+            ]
+        return TokenRow(turns[0][0], tuple(tokens), tuple(mask), temperature, tuple(positions))
 
     def _turns(self, messages: Sequence[Message]) -> tuple[list[tuple[Ids, Ids]], Ids, Ids]:
         """(what comes before, own tokens) of each turn, what follows the last, and all since the last sampled one.

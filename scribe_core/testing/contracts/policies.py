@@ -154,12 +154,16 @@ class TrainablePolicyContract(PolicyContract):
         assert row.tokens == one.token_ids + two.context_ids + two.token_ids
         own = [True] * len(one.token_ids), [False] * len(two.context_ids), [True] * len(two.token_ids)
         assert list(row.mask) == [*own[0], *own[1], *own[2]]
+        between = len(start.messages), len(longer.messages)
+        starts = [[(at, offset) for offset in s.offsets] for at, s in zip(between, (one, two), strict=True)]
+        assert list(row.positions) == [*starts[0], *[None] * len(two.context_ids), *starts[1]]
 
     def test_demonstrations_are_learned_from(self, policy: TrainablePolicy) -> None:
         answer = Message(role="assistant", content="Good morning")
         row = policy.rows([Conversation(messages=(*conversations()[0].messages, answer))])[0]
         assert row.context
         assert any(row.mask)
+        assert row.positions == (None,) * len(row.tokens), "nobody sampled them"
 
     def test_saves_and_loads(self, policy: TrainablePolicy, tmp_path: Path) -> None:
         rows = self._rows(policy, policy.generate(conversations(), self.sampling(), SEEDS))

@@ -163,12 +163,14 @@ class HFPolicy:
         context: tuple[int, ...] = ()
         tokens: list[int] = []
         mask: list[bool] = []
+        positions: list[tuple[int, int] | None] = []
         done: tuple[Message, ...] = ()
         last = _last_sampled(conversation.messages)
         for i, message in enumerate(conversation.messages):
             if message.role != "assistant" or (message.sampled is None and i < last):
                 continue
             before = done + conversation.messages[len(done) : i]
+            starts = message.sampled.offsets if message.sampled else None
             if message.sampled is None:
                 message = self._written(message, before, conversation)
             assert message.sampled is not None
@@ -176,13 +178,15 @@ class HFPolicy:
             if tokens:
                 tokens += added
                 mask += [False] * len(added)
+                positions += [None] * len(added)
             else:
                 context = added
             tokens += own
             mask += [True] * len(own)
+            positions += [None] * len(own) if starts is None else [(i, start) for start in starts]
             done = (*before, message)
         temperature = next((m.sampled.temperature for m in done if m.sampled), 1.0)
-        return TokenRow(context, tuple(tokens), tuple(mask), temperature)
+        return TokenRow(context, tuple(tokens), tuple(mask), temperature, tuple(positions))
 
     def _written(self, message: Message, before: tuple[Message, ...], conversation: Conversation) -> Message:
         """A message as if the policy had sampled it."""
