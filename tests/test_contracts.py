@@ -320,6 +320,7 @@ TRAINABLE = {
     "encodes_again": "rows_keep_the_sampled_ids sampled_logprobs_are_those_of_the_weights a_second_turn_is_appended",
     "learns_from_all": "a_second_turn_is_appended",
     "learns_from_none": "rows_keep_the_sampled_ids a_second_turn_is_appended demonstrations_are_learned_from",
+    "forgets_positions": "a_second_turn_is_appended demonstrations_are_learned_from",
     "pads_with_minus_one": "logprobs_are_padded_with_zero",
     "neighbours_matter": "sampled_logprobs_are_those_of_the_weights logprobs_are_padded_with_zero "
     "reference_is_where_the_weights_began",

@@ -69,6 +69,8 @@ class Tiny:
             rows = [evolve(row, mask=(True,) * len(row.tokens)) for row in rows]
         if self.fault == "learns_from_none":
             rows = [evolve(row, mask=(False,) * len(row.tokens)) for row in rows]
+        if self.fault == "forgets_positions":
+            rows = [evolve(row, positions=()) for row in rows]
         return rows
 
     def logprobs(self, rows: Sequence[TokenRow]) -> Any:
@@ -101,7 +103,7 @@ globals().update(cases(PolicyContract, Tiny, ANY.split()))
 
 TRAINABLE = (
     "always_greedy counts_characters offsets_of_content other_logprobs forgets_temperature forgets_tokens encodes_again "
-    "learns_from_all learns_from_none pads_with_minus_one neighbours_matter no_gradient no_reference loads_nothing"
+    "learns_from_all learns_from_none forgets_positions pads_with_minus_one neighbours_matter no_gradient no_reference loads_nothing"
 )
 globals().update(cases(TrainablePolicyContract, Tiny, TRAINABLE.split()))
 
