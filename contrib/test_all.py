@@ -27,6 +27,7 @@ TEST_TOOLS = ("hypothesis", "pytest", "pytest-timeout")
 ACROSS = (
     "tests/test_docs.py",  # every plugin that the documentation shows
     "tests/test_judge_faults.py",  # scribe-judge-openai, and the benchmark's own module
+    "tests/test_judge_smollm2.py",  # the judges over the network, and scribe-policy-hf
     "tests/test_pairs_corruptions.py",  # scribe-env-bfcl, and the benchmark's own module
     "tests/test_repo.py",  # the checkout itself
 )
