@@ -18,7 +18,7 @@ from scribe_core.options import shown
 from scribe_core.protocols import Builder, Environment, Optimizer, Policy, Tool, Tracker
 from scribe_core.registry import Registry
 from scribe_core.scorer import ScorerBuilder
-from scribe_core.settings import EvaluationSettings, RolloutSettings, TrainingSettings
+from scribe_core.settings import EvaluationSettings, RefreshSettings, RolloutSettings, TrainingSettings
 from scribe_core.structuring import structure, unstructure
 
 MAX_BYTES = 1 << 20
@@ -39,6 +39,7 @@ class Config:
     scorer: ScorerBuilder
     optimizer: Builder[Optimizer] | None = part("optimizers", None)
     training: TrainingSettings = field(factory=TrainingSettings)
+    refresh: RefreshSettings = field(factory=RefreshSettings)
     evaluation: EvaluationSettings = field(factory=EvaluationSettings)
     trackers: tuple[Builder[Tracker], ...] = part("trackers", ())
 

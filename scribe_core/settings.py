@@ -5,6 +5,9 @@ from typing import Any
 from attrs import field, frozen
 from attrs.validators import ge, gt, le, optional
 
+from scribe_core.builders import part
+from scribe_core.protocols import Builder, Miner
+
 
 def _positive(default: Any) -> Any:
     return field(default=default, validator=gt(0))
@@ -39,6 +42,8 @@ class TrainingSettings:
     deterministic: bool = False
     """Fixed waves, so that a resumed run equals the unkilled one bit for bit."""
     checkpoint_every: int = _positive(50)
+    refresh_every: int = field(default=0, validator=ge(0))
+    """Steps between refreshes of the skill library; 0 is never."""
     minutes: float | None = field(default=None, validator=optional(gt(0)))
     """Stop after the step in which this much training time has passed; evaluation does not count."""
 
@@ -54,3 +59,17 @@ class EvaluationSettings:
     temperature: float = field(default=0.0, validator=[ge(0), le(2)])
     limit: int | None = field(default=None, validator=optional(gt(0)))
     """At most this many tasks."""
+
+
+@frozen(kw_only=True)
+class RefreshSettings:
+    """How the skill library follows the policy, every `training.refresh_every` steps."""
+
+    miner: Builder[Miner] | None = part("miners", None)
+    """Finds drafts in what was played lately; `scribe mine` uses it too."""
+    window: int = _positive(20)
+    """Steps that are looked at: their trajectories are mined, and their scores say what is saturated."""
+    accept: bool = False
+    """Take up the proposals that pass lint, calibration and routing; otherwise they are only written down."""
+    most: int = _positive(2)
+    """Changes of each sort that one refresh takes up."""

@@ -2,13 +2,21 @@
 
 from scribe_core.skills.content import digest_of, dump_prototype, parse_prototype, schema
 from scribe_core.skills.library import GENERAL, Library, merge
-from scribe_core.skills.lint import Problem, calibration_problems, calibration_request, lint
+from scribe_core.skills.lint import (
+    NEAR_DUPLICATE,
+    Problem,
+    alike,
+    calibration_problems,
+    calibration_request,
+    lint,
+)
 from scribe_core.skills.loading import load_folder, load_prototype
 from scribe_core.skills.prototype import CalibrationCase, Check, FailureMode, Prototype, Routing
 from scribe_core.skills.scoring import apply_rubric
 
 __all__ = [
     "GENERAL",
+    "NEAR_DUPLICATE",
     "CalibrationCase",
     "Check",
     "FailureMode",
@@ -16,6 +24,7 @@ __all__ = [
     "Problem",
     "Prototype",
     "Routing",
+    "alike",
     "apply_rubric",
     "calibration_problems",
     "calibration_request",

@@ -153,8 +153,15 @@ def _confusable(library: Library) -> Iterator[Problem]:
 
 
 def _near_duplicates(library: Library) -> Iterator[Problem]:
-    words = {id_: set(re.findall(r"\w+", p.when_to_use.lower())) for id_, p in library.items()}
-    for (one, left), (other, right) in combinations(words.items(), 2):
-        if left | right and len(left & right) / len(left | right) > NEAR_DUPLICATE:
-            message = f"when_to_use says nearly the same as that of {other!r}; tell them apart, or merge them"
-            yield Problem(one, "near-duplicate", message)
+    for one, other in combinations(library.values(), 2):
+        if alike(one.when_to_use, other.when_to_use) > NEAR_DUPLICATE:
+            message = (
+                f"when_to_use says nearly the same as that of {other.id!r}; tell them apart, or merge them"
+            )
+            yield Problem(one.id, "near-duplicate", message)
+
+
+def alike(one: str, other: str) -> float:
+    """Jaccard similarity of the words of two texts, in [0, 1]."""
+    left, right = (set(re.findall(r"\w+", text.lower())) for text in (one, other))
+    return len(left & right) / len(left | right) if left | right else 0.0

@@ -21,7 +21,14 @@ if TYPE_CHECKING:
 
 CONTRACTS = (
     *("AggregatorContract", "BuilderContract", "EnvironmentContract", "JudgeContract", "LibraryContract"),
-    *("OptimizerContract", "PolicyContract", "ProgramContract", "RouterContract", "SegmenterContract"),
+    *(
+        "MinerContract",
+        "OptimizerContract",
+        "PolicyContract",
+        "ProgramContract",
+        "RouterContract",
+        "SegmenterContract",
+    ),
     *("ToolContract", "TrackerContract", "TrainablePolicyContract"),
 )
 FAKES = ("FixedSegmenter", "RecordingTracker", "ScriptedEndpoint", "ScriptedJudge", "ScriptedPolicy")

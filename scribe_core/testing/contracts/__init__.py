@@ -13,6 +13,7 @@ from scribe_core.testing.contracts.policies import PolicyContract, TrainablePoli
 from scribe_core.testing.contracts.scoring import (  # noqa: E402
     AggregatorContract,
     LibraryContract,
+    MinerContract,
     RouterContract,
     SegmenterContract,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "EnvironmentContract",
     "JudgeContract",
     "LibraryContract",
+    "MinerContract",
     "OptimizerContract",
     "PolicyContract",
     "ProgramContract",

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from scribe_core import aio
-from scribe_core.protocols import Aggregator, Route, Router, Segmenter
-from scribe_core.skills import Library
+from scribe_core.protocols import Aggregator, Miner, Route, Router, Segmenter
+from scribe_core.skills import Library, Prototype, dump_prototype, parse_prototype
 from scribe_core.spans import message_text
 from scribe_core.testing.contracts.builders import BuilderContract
 from scribe_core.testing.samples import (
@@ -143,6 +143,50 @@ class RouterContract(BuilderContract):
 
 async def _routed(router: Router, subgoals: Sequence[Subgoal], library: Library) -> list[Route]:
     return await router.route(subgoals, library)
+
+
+class MinerContract(BuilderContract):
+    """Drafts that a skill file can hold; override `trajectories` with what the miner finds something in."""
+
+    kind = "miners"
+
+    def trajectories(self) -> list[Trajectory]:
+        """Many that are like the sample one."""
+        return [sample_trajectory(id=f"sample-{n}", task_id=f"task-{n}", outcome=n % 2) for n in range(40)]
+
+    @pytest.fixture
+    def miner(self, given: Any) -> Any:
+        return given.build()
+
+    def test_finds_drafts(self, miner: Miner) -> None:
+        drafts = aio.run(_mined(miner, self.trajectories()))
+        assert drafts, "nothing was found in `trajectories`"
+        assert len({draft.id for draft in drafts}) == len(drafts)
+
+    def test_drafts_are_skill_files(self, miner: Miner) -> None:
+        for draft in aio.run(_mined(miner, self.trajectories())):
+            assert parse_prototype(dump_prototype(draft), draft.id).id == draft.id
+            assert draft.lifecycle.get("status") == "draft", draft.id
+            assert draft.provenance.get("source"), f"{draft.id}: provenance.source says where it is from"
+
+    def test_every_level_of_a_draft_is_reached(self, miner: Miner) -> None:
+        for draft in aio.run(_mined(miner, self.trajectories())):
+            assert {item.caps for item in (*draft.checks, *draft.failure_modes)} == {0, 1, 2}, draft.id
+
+    def test_repeats_itself(self, miner: Miner) -> None:
+        first = aio.run(_mined(miner, self.trajectories()))
+        assert aio.run(_mined(miner, self.trajectories())) == first
+
+    def test_awkward_trajectories(self, miner: Miner) -> None:
+        aio.run(_mined(miner, awkward_trajectories()))
+        aio.run(_mined(miner, [*self.trajectories(), *awkward_trajectories()]))
+
+    def test_nothing_to_mine(self, miner: Miner) -> None:
+        assert aio.run(_mined(miner, [])) == []
+
+
+async def _mined(miner: Miner, trajectories: Sequence[Trajectory]) -> list[Prototype]:
+    return await miner.mine(trajectories)
 
 
 def parts(trajectory: Trajectory) -> list[Subgoal]:
