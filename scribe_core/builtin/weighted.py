@@ -3,11 +3,10 @@
     reward = (0.3 process + 0.7 outcome) / (0.3 + 0.7)      process = mean score of the subgoals / 3
 
 The weights are the paper's (arXiv 2601.03555). What it leaves open is decided so that a policy cannot earn by
-what it adds or hides: a mean, not a sum, and the rules of `_mean_score`.
+what it adds or hides: a mean, not a sum, and the rules of `scribe_core.exercises`.
 """
 
 from collections.abc import Sequence
-from itertools import groupby
 from math import inf
 from typing import Any, ClassVar
 
@@ -15,8 +14,8 @@ from attrs import field, frozen
 from attrs.validators import ge, le, lt
 
 from scribe_core.errors import ConfigError
+from scribe_core.exercises import exercises
 from scribe_core.protocols import Aggregator
-from scribe_core.spans import message_text, pieces
 from scribe_core.types import Judgement, Reward, Trajectory
 
 TOP_SCORE = 3
@@ -64,39 +63,15 @@ class _WeightedMean:
     def _mean_score(self, judgements: Sequence[Judgement]) -> float | None:
         """The mean score in [0, 1]; None where judging failed for all.
 
-        Neighbours with one skill count once, with the lowest score. What a policy may add at will (abstained
-        verdicts, and spans that repeat an earlier one word for word) counts only where it lowers the mean.
-        Where there is nothing to judge, that counts as abstained.
+        What a policy may add at will counts only where it lowers the mean. Where there is nothing to judge, that
+        counts as abstained.
         """
         if not judgements:
             return self.options.abstained_score / TOP_SCORE
-        seen: set[tuple[str, str]] = set()
-        counted: list[float] = []
-        added: list[float] = []
-        for _, neighbours in groupby(judgements, key=lambda judgement: judgement.skill):
-            # A failed judgement is dropped only here, so that it makes no neighbours of those around it.
-            judged = [judgement for judgement in neighbours if judgement.verdict.status != "failed"]
-            written = {_written(each) for each in judged}
-            is_new = written - seen and all(each.verdict.status == "scored" for each in judged)
-            if judged:
-                (counted if is_new else added).append(min(map(self._score, judged)))
-            seen |= written
-        return _lowest_mean(counted, added)
-
-    def _score(self, judgement: Judgement) -> float:
-        score = judgement.verdict.score
-        return self.options.abstained_score if score is None else score
-
-
-def _written(judgement: Judgement) -> tuple[str, str]:
-    """The skill, and the words that the policy itself wrote in the span."""
-    trajectory, span = judgement.subgoal.trajectory, judgement.subgoal.span
-    words = (
-        message_text(trajectory.messages[index])[first:end]
-        for index, first, end in pieces(trajectory, span)
-        if trajectory.messages[index].role == "assistant"
-    )
-    return judgement.skill, " ".join(" ".join(words).split())
+        found = exercises(judgements, self.options.abstained_score)
+        return _lowest_mean(
+            [each.score for each in found if each.counts], [each.score for each in found if not each.counts]
+        )
 
 
 def _lowest_mean(counted: Sequence[float], added: Sequence[float]) -> float | None:
