@@ -13,6 +13,9 @@ HIDDEN = "***"
 PROGRESS = "judging"
 """The event that costs money while it goes on: whoever waits for it wants to see it."""
 
+ROUTINE = "stamina.retry_scheduled"
+"""A call that is made again: what comes of it is told by its verdict."""
+
 _SECRET_NAME = re.compile(
     r"(?i)(api|access|private|secret)_?key$|(^|_)(token|secret|password|authorization)$"
 )
@@ -39,7 +42,7 @@ def configure(verbose: bool = False) -> None:
 
 
 def _only_what_matters(_: Any, level: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    if level == "info" and event.get("event") != PROGRESS:
+    if event.get("event") == ROUTINE or (level == "info" and event.get("event") != PROGRESS):
         raise structlog.DropEvent
     return event
 

@@ -1,6 +1,7 @@
 import re
 
 import pytest
+import stamina
 import structlog
 
 from scribe_core.cli import logs
@@ -24,6 +25,17 @@ def test_go_to_stderr_from_warnings_on(capsys, verbose, levels):
     assert "happened" in err
     assert "task=t1" in err
     assert "\x1b" not in err
+
+
+@pytest.mark.parametrize(("verbose", "lines"), [(False, 0), (True, 2)])
+def test_calls_that_are_made_again_are_routine(capsys, verbose, lines):
+    def flaky(failures=iter("no")):
+        for failure in failures:
+            raise ConnectionError(failure)
+
+    logs.configure(verbose)
+    stamina.retry(on=ConnectionError, attempts=3, wait_initial=0, wait_max=0, wait_jitter=0)(flaky)()
+    assert capsys.readouterr().err.count("retry_scheduled") == lines
 
 
 def test_hide_keys_by_name_and_by_value(capsys, monkeypatch):
