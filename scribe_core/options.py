@@ -1,8 +1,12 @@
 """What may be set of a builder, as a user reads it: in listings, in help and in error messages."""
 
+import ast
+import inspect
 import reprlib
+import textwrap
 import types
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 import attrs
@@ -33,14 +37,24 @@ class Option(NamedTuple):
 
     @property
     def default_value(self) -> Any:
-        """None where there is no default, or where it depends on other options."""
-        if isinstance(self.default, attrs.Factory):  # type: ignore[arg-type]
+        """None where there is no default, or where it depends on other options.
+
+        Raises ConfigError where it is made by a function that fails.
+        """
+        if not isinstance(self.default, attrs.Factory):  # type: ignore[arg-type]
+            return None if self.required else self.default
+        try:
             return None if self.default.takes_self else self.default.factory()
-        return None if self.required else self.default
+        except (Exception, SystemExit) as error:
+            text = f"the default of option {self.name!r} cannot be made"
+            raise ConfigError(f"{text}: {type(error).__name__}: {error}") from error
 
     def plain(self) -> dict[str, Any]:
-        """For `scribe plugins --json`; a builder as default is shown by its name."""
-        default = _plain_default(self.default_value)
+        """For `scribe plugins --json`; a builder as default is shown by its name, one that fails as none."""
+        try:
+            default = _plain_default(self.default_value)
+        except ConfigError:
+            default = None
         return {"name": self.name, "type": self.expected, "required": self.required, "default": default}
 
 
@@ -63,6 +77,20 @@ def options(cls: type[Any]) -> dict[str, Option]:
             name, kind = str(field.alias), field.metadata.get("scribe_kind")
             found[name] = Option(name, field.name, hints.get(field.name, Any), kind, field.default)
     return found
+
+
+def option_helps(cls: type[Any]) -> dict[str, str]:
+    """What the text after each field of a class says, by attribute; nothing where the source is not at hand."""
+    try:
+        (tree,) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
+    except (OSError, TypeError, ValueError, SyntaxError):
+        return {}
+    helps = {}
+    for statement, following in pairwise(getattr(tree, "body", ())):
+        match statement, following:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+                helps[name] = " ".join(text.split())
+    return helps
 
 
 def expected(hint: Any, kind: str | None = None) -> str:

@@ -266,6 +266,7 @@ def test_garbage_is_named_and_what_works_beside_it_works(monkeypatch):
     registry = installed_with(monkeypatch, BROKEN / "garbage")
     own = [record for record in registry.records() if record.dist == "scribe-garbage"]
     assert [(record.kind, record.name) for record in own] == [
+        ("segmenters", "unmade"),
         ("segmenters", "unreadable"),
         ("routers", "fine"),
         ("judges", "fine"),

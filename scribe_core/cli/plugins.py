@@ -2,7 +2,9 @@
 
 import json
 import platform
+import sys
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from itertools import groupby
 from typing import Any
 
@@ -13,6 +15,7 @@ from scribe_core.cli.common import columns
 from scribe_core.cli.main import COMMANDS, FAILED
 from scribe_core.errors import ConfigError
 from scribe_core.hookspecs import KINDS
+from scribe_core.options import option_helps
 from scribe_core.registry import Problem, Record, Registry
 
 
@@ -59,7 +62,12 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
 
 def _plain(record: Record) -> dict[str, Any]:
     try:
-        options = [option.plain() for option in record.options.values()]
+        with redirect_stdout(sys.stderr):
+            helps = option_helps(record.builder)
+            options = [
+                {**option.plain(), "help": helps.get(option.attribute, "")}
+                for option in record.options.values()
+            ]
     except ConfigError:
         options = []
     return {
@@ -73,13 +81,15 @@ def _plain(record: Record) -> dict[str, Any]:
 
 
 def _in_full(record: Record) -> str:
-    plain = _plain(record)
+    options = _plain(record)["options"]
     rows = [
         (option["name"], option["type"], "required" if option["required"] else _default(option["default"]))
-        for option in plain["options"]
+        for option in options
     ]
-    text = f"{record.name}  ({record.dist} {record.version})\n  {record.summary}"
-    return f"{text}\n{columns(rows, indent=4)}" if rows else text
+    lines = [f"{record.name}  ({record.dist} {record.version})", f"  {record.summary}"]
+    for option, row in zip(options, columns(rows, indent=4).splitlines() if rows else (), strict=True):
+        lines += [row, *([f"{'':8}{option['help']}"] if option["help"] else [])]
+    return "\n".join(lines)
 
 
 def _default(value: object) -> str:
@@ -89,7 +99,9 @@ def _default(value: object) -> str:
 def _unreadable_options(registry: Registry) -> Iterator[Problem]:
     for record in registry.records():
         try:
-            _ = record.options
+            with redirect_stdout(sys.stderr):
+                for option in record.options.values():
+                    _ = option.default_value
         except ConfigError as error:
             yield Problem(record.dist, record.version, "", f"{record.kind} {record.name!r}: {error}")
 

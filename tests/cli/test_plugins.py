@@ -11,13 +11,19 @@ class TestPlugins:
         assert judge["dist"] == "scribe-core"
         assert judge["version"]
         assert judge["summary"].endswith(".")
-        assert judge["options"][0] == {"name": "process", "type": "float", "required": False, "default": 0.3}
+        assert judge["options"][0] == {
+            "name": "process",
+            "type": "float",
+            "required": False,
+            "default": 0.3,
+            "help": "",
+        }
 
     def test_one_kind_is_shown_with_its_options(self, done):
         shown = done("plugins", "environments")
         assert (
-            "greetings  (scribe-works 1.0)\n  Tasks that ask for a greeting.\n    count   int   default 3\n    broken  bool  default false"
-            in shown
+            "greetings  (scribe-works 1.0)\n  Tasks that ask for a greeting.\n    count   int   default 3\n"
+            "        Tasks of a split.\n    broken  bool  default false" in shown
         )
         assert {row["kind"] for row in json.loads(done("plugins", "tools", "--json"))} == {"tools"}
 
@@ -71,6 +77,16 @@ class TestBrokenPlugins:
         result = scribe("doctor", "--json", plugins=["garbage"])
         messages = [problem["message"] for problem in json.loads(result.stdout)["problems"]]
         assert any("segmenters 'unreadable'" in text and "'Nowhere'" in text for text in messages)
+
+    def test_a_default_that_cannot_be_made_is_shown_by_doctor_alone(self, scribe, done):
+        result = scribe("doctor", "--json", plugins=["garbage"])
+        messages = [problem["message"] for problem in json.loads(result.stdout)["problems"]]
+        told = "segmenters 'unmade': the default of option 'number' cannot be made: ValueError: no luck"
+        assert told in messages
+        shown = scribe("plugins", "segmenters", plugins=["garbage"])
+        assert shown.returncode == 0
+        assert "    number  int  optional\n        Counts.\n" in shown.stdout
+        assert "noise" not in result.stdout + shown.stdout
 
     def test_an_unknown_name_mentions_them(self, refused, config):
         shown = refused("validate", config, "--set", "policy.use=nothing", plugins=["exits"])

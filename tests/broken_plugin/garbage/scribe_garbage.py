@@ -2,7 +2,8 @@
 
 from typing import ClassVar
 
-from attrs import frozen
+import click
+from attrs import field, frozen
 
 from scribe_core import hookimpl
 
@@ -53,6 +54,22 @@ class Unreadable:
     def build(self) -> None: ...
 
 
+def _no_luck() -> int:
+    click.echo("noise")
+    raise ValueError("no luck")
+
+
+@frozen
+class Unmade:
+    """Its option has a default that cannot be made."""
+
+    name: ClassVar[str] = "unmade"
+    number: int = field(factory=_no_luck)
+    """Counts."""
+
+    def build(self) -> None: ...
+
+
 @hookimpl
 def scribe_judges():
     yield from (Fine, Fine(), 7, None, BadName, NoBuild, NotAttrs, Reserved)
@@ -71,7 +88,7 @@ def scribe_miners():
 
 @hookimpl
 def scribe_segmenters():
-    yield Unreadable
+    yield from (Unmade, Unreadable)
 
 
 @hookimpl

@@ -39,6 +39,8 @@ class Greetings:
 
     name: ClassVar[str] = "greetings"
     count: int = 3
+    """Tasks
+    of a split."""
     broken: bool = False
 
     def build(self) -> "Greetings":
