@@ -79,7 +79,7 @@ def _score_all(scorer: "Scorer", source: FileIO, sink: BinaryIO, tally: Tally) -
     """Writes a record for each line; returns how many were scored and how many were bad."""
     good = bad = 0
     judged_outcome: dict[str, bool] = {}
-    for chunk in _chunks(iterate_trajectories(BufferedReader(source))):
+    for chunk in _chunks(source):
         for record in records(scorer, [consistent(line, judged_outcome) for line in chunk]):
             if "error" in record:
                 bad += 1
@@ -92,14 +92,15 @@ def _score_all(scorer: "Scorer", source: FileIO, sink: BinaryIO, tally: Tally) -
     return good, bad
 
 
-def _chunks(lines: Iterator[Line]) -> Iterator[list[Line]]:
+def _chunks(source: FileIO) -> Iterator[list[Line]]:
     """What was read while the lines before it were scored: no line waits for one that has not come yet."""
     read: Queue[Line | BaseException | None] = Queue(CHUNK)
 
     def fill() -> None:
         try:
-            for line in lines:
-                read.put(line)
+            with BufferedReader(source) as stream:
+                for line in iterate_trajectories(stream):
+                    read.put(line)
             read.put(None)
         except BaseException as error:
             read.put(error)
