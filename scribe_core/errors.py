@@ -20,10 +20,14 @@ class RunError(ScribeError, RuntimeError):
     """The work itself failed. The command line exits with 1."""
 
 
+MAX_CHOICES = 30
+
+
 def suggest(value: str, choices: Iterable[str]) -> str:
-    """The tail of an error message: the nearest match, if any, then all choices."""
+    """The tail of an error message: the nearest match, if any, then the first choices."""
     choices = sorted(choices)
     near = get_close_matches(value, choices, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    listing = ", ".join(choices) if choices else "none"
+    more = f" and {len(choices) - MAX_CHOICES} more" if len(choices) > MAX_CHOICES else ""
+    listing = ", ".join(choices[:MAX_CHOICES]) + more if choices else "none"
     return f"{hint} (choices: {listing})"

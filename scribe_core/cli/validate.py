@@ -38,12 +38,19 @@ def validate(
 
     logs.configure(ctx.obj)
     with redirect_stdout(sys.stderr):
-        report = _report(Config.load(configs, overrides))
+        config = Config.load(configs, overrides)
+        report = {**_report(config), "serves": _serves(config)}
     if as_json:
         click.echo(json.dumps(report, indent=2))
     else:
         rows = [(key.replace("_", " "), _text(key, value)) for key, value in report.items()]
         click.echo(f"{columns(rows, indent=0)}\nthe config is valid")
+
+
+def _serves(config: "Config") -> list[str]:
+    """The commands that have all the tables they need."""
+    can_eval = bool(config.policy and config.environment)
+    return ["score", *(["eval"] if can_eval else []), *(["train"] if can_eval and config.optimizer else [])]
 
 
 def _report(config: "Config") -> dict[str, Any]:
@@ -143,6 +150,8 @@ def _evaluation(config: "Config", environment: "Environment") -> dict[str, Any]:
 
 def _text(key: str, value: Any) -> str:
     match value:
+        case list():
+            return ", ".join(f"scribe {each}" for each in value)
         case {"least": least, "most": most}:
             return f"{most:,}" if least == most else f"{least:,} to {most:,}"
         case None:

@@ -34,11 +34,14 @@ def test_estimates_what_a_run_takes(done, config, tmp_path):
         "prompt_tokens": 0,
         "completion_tokens": 0,
         "usd": 0,
+        "serves": ["score", "eval", "train"],
     }
     shown = done("validate", config, *options, cwd=tmp_path)
     assert re.search(r"^judgements +172 to 1,376$", shown, re.MULTILINE)
     assert re.search(r"^judge calls +0$", shown, re.MULTILINE)
-    assert shown.endswith("the config is valid\n")
+    assert shown.endswith(
+        "serves               scribe score, scribe eval, scribe train\nthe config is valid\n"
+    )
 
 
 def test_demonstrations_need_no_rollouts(refused, config, tmp_path):
@@ -51,7 +54,9 @@ def test_demonstrations_need_no_rollouts(refused, config, tmp_path):
 
 
 def test_a_scorer_alone_is_a_config(done, config):
-    assert set(json.loads(done("validate", config, "--json"))) == {"skills", "library_digest"}
+    report = json.loads(done("validate", config, "--json"))
+    assert set(report) == {"skills", "library_digest", "serves"}
+    assert report["serves"] == ["score"]
 
 
 def test_a_model_that_knows_its_price(done, config, tmp_path):
