@@ -111,9 +111,10 @@ def test_the_guessing_game_can_be_played():
 
 
 def test_the_noise_floor_does_what_is_said():
+    torch = pytest.importorskip("torch")
     pytest.importorskip("scribe_grpo")
     from scribe_grpo.advantages import episode
 
     page = (DOCS / "explanation/decisions.md").read_text("utf-8")
-    rewards = [0.94] + [0.96] * 7
-    assert str([round(episode(rewards, floor)[0], 2) for floor in (1e-9, 0.05)]) in page
+    rewards = torch.tensor([0.94] + [0.96] * 7).double()
+    assert str([round(float(episode(rewards, floor)[0]), 2) for floor in (1e-9, 0.05)]) in page

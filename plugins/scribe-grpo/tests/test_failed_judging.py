@@ -1,6 +1,7 @@
 """From a judge that cannot be asked to the gradient: a row whose judging failed moves no other row."""
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -90,6 +91,11 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_model(tmp_path_factory.mktemp("model") / "tiny")
 
 
+def episode(rewards: Sequence[float | None]) -> list[float]:
+    known = [math.nan if reward is None else reward for reward in rewards]
+    return advantages.episode(torch.tensor(known, dtype=torch.float64), 0.05).tolist()
+
+
 def without(texts: Sequence[str]) -> dict[str, tuple[str, ...]]:
     return {name: tuple(text for text in group if text not in texts) for name, group in GROUPS.items()}
 
@@ -115,9 +121,9 @@ def test_the_gradient_is_that_of_the_run_in_which_the_row_is_absent(
     assert {row.reward.value for row in failed} == {None}
     for group, same in zip(groups, clean, strict=True):
         rewards = [row.reward.value for row in group]
-        given = advantages.episode(rewards, 0.05)
+        given = episode(rewards)
         kept = [value for value, reward in zip(given, rewards, strict=True) if reward is not None]
-        assert kept == advantages.episode([row.reward.value for row in same], 0.05)
+        assert kept == episode([row.reward.value for row in same])
 
     metrics, gradients = step(model, groups, **options)
     expected, same_gradients = step(model, clean, **options)

@@ -11,7 +11,8 @@ from safetensors.torch import load as load_file_bytes
 from safetensors.torch import save
 from scribe_grpo import advantages
 from scribe_grpo.builders import GRPO, SFT
-from scribe_grpo.grpo import clipped_gain, kl
+from scribe_grpo.credit import token_advantages
+from scribe_grpo.losses import clipped_gain, kl, token_ratio
 from scribe_grpo.masters import AdamOptions, MasterAdamW
 from scribe_grpo.updates import micro_batches
 
@@ -30,17 +31,21 @@ def policy(tmp_path: Path):
     return HF(model=str(tiny_model(tmp_path / "tiny")), dtype="float32").build()
 
 
+def episode(rewards: list[float], noise_floor: float = 0.05) -> list[float]:
+    return advantages.episode(torch.tensor(rewards, dtype=torch.float64), noise_floor).tolist()
+
+
 def test_advantages_by_hand() -> None:
-    assert advantages.episode([1.0, 0.0, 1.0, 0.0], 0.05) == [1.0, -1.0, 1.0, -1.0]
-    assert advantages.episode([0.5, 0.5], 0.05) == [0.0, 0.0]
-    assert advantages.episode([0.7], 0.05) == [0.0]
-    assert advantages.episode([], 0.05) == []
+    assert episode([1.0, 0.0, 1.0, 0.0]) == [1.0, -1.0, 1.0, -1.0]
+    assert episode([0.7, 0.7, 0.7]) == [0.0, 0.0, 0.0]
+    assert episode([0.7]) == [0.0]
+    assert episode([]) == []
 
 
 def test_the_floor_keeps_noise_small() -> None:
     flipped = [0.94] + [0.96] * 7
-    assert max(map(abs, advantages.episode(flipped, 0.05))) == pytest.approx(0.35)
-    assert max(map(abs, advantages.episode(flipped, 1e-9))) == pytest.approx(2.6458, abs=1e-4)
+    assert max(map(abs, episode(flipped))) == pytest.approx(0.35)
+    assert max(map(abs, episode(flipped, 1e-9))) == pytest.approx(2.6458, abs=1e-4)
 
 
 rewards = st.lists(st.floats(0, 1), min_size=2, max_size=8)
@@ -49,20 +54,21 @@ rewards = st.lists(st.floats(0, 1), min_size=2, max_size=8)
 @given(rewards, st.integers(0, 8))
 def test_a_failed_row_moves_no_other_row(values: list[float], where: int) -> None:
     where = min(where, len(values))
-    with_failed = advantages.episode([*values[:where], None, *values[where:]], 0.05)
+    with_failed = episode([*values[:where], math.nan, *values[where:]])
     assert with_failed[where] == 0
-    assert with_failed[:where] + with_failed[where + 1 :] == advantages.episode(values, 0.05)
+    assert with_failed[:where] + with_failed[where + 1 :] == episode(values)
 
 
 @given(rewards)
 def test_advantages_of_a_group_sum_to_zero(values: list[float]) -> None:
-    assert math.fsum(advantages.episode(values, 0.05)) == pytest.approx(0, abs=1e-6)
+    assert math.fsum(episode(values)) == pytest.approx(0, abs=1e-6)
 
 
 def test_the_clipped_objective_by_hand() -> None:
     old = torch.zeros(2, 3)
     new = torch.tensor([[1.5, 1.1, 0.5]] * 2).log()
-    gain, clipped = clipped_gain(new, old, torch.tensor([[1.0], [-1.0]]), 0.2)
+    ratio = token_ratio(new, old)
+    gain, clipped = clipped_gain(ratio, torch.tensor([[1.0], [-1.0]]), 0.2, 0.2)
     assert torch.allclose(gain, torch.tensor([[1.2, 1.1, 0.5], [-1.5, -1.1, -0.8]]))
     assert clipped.tolist() == [[1, 0, 0], [0, 0, 1]]
 
@@ -127,7 +133,7 @@ def test_the_gradient_is_that_of_the_sampled_distribution(policy) -> None:
         sampled = completion.message.sampled
         assert sampled is not None
         (row,) = policy.rows([Conversation(messages=(asked[0].messages[0], completion.message))])
-        GRPO().build()._accumulate(policy, [row], [advantage], {})
+        accumulate(GRPO(), policy, [row], [advantage])
         found.append(flat_gradient(policy))
         ids = torch.tensor([row.context + row.tokens])
         logits = policy.module(ids).logits[0, len(row.context) - 1 : -1] / 0.5
@@ -136,6 +142,20 @@ def test_the_gradient_is_that_of_the_sampled_distribution(policy) -> None:
         expected.append(flat_gradient(policy))
         assert chosen.tolist() == pytest.approx(sampled.logprobs, abs=1e-4)
     assert torch.allclose(torch.cat(found), torch.cat(expected), rtol=1e-3, atol=1e-6)
+
+
+def accumulate(options: GRPO, policy, rows, values) -> None:
+    """Adds the gradient of rollouts with these advantages."""
+    tensors = [torch.full((len(row.tokens),), value) for row, value in zip(rows, values, strict=True)]
+    optimizer = options.build()
+    optimizer.accumulate(policy, optimizer.batch(scored_as(rows), rows, tensors))
+
+
+def scored_as(rows):
+    trajectory = Trajectory(id="t", messages=())
+    return [Scored(trajectory=trajectory, judgements=(), reward=Reward(value=0, process=0, outcome=0))] * len(
+        rows
+    )
 
 
 def flat_gradient(policy) -> torch.Tensor:
@@ -148,14 +168,13 @@ def test_the_gradient_is_the_policy_gradient(policy) -> None:
     """On-policy, one epoch: d loss = - sum A d log pi / tokens, whatever the micro-batches."""
     group = rollouts(policy, [("yes", 1.0), ("no", 0.0), ("maybe", 0.0)])
     rows = policy.rows([Conversation(messages=s.trajectory.messages) for s in group])
-    advantage = torch.tensor(advantages.episode([1.0, 0.0, 0.0], 0.05))
+    advantage = torch.tensor(episode([1.0, 0.0, 0.0]))
     total = sum(len(row.tokens) for row in rows)
     (-(policy.logprobs(rows) * advantage[:, None]).sum() / total).backward()
     expected = torch.cat([p.grad.flatten() for p in policy.module.parameters()])
     for batch_tokens in (8192, 1):
         policy.module.zero_grad()
-        optimizer = GRPO(batch_tokens=batch_tokens).build()
-        optimizer._accumulate(policy, rows, advantage.tolist(), {})
+        accumulate(GRPO(batch_tokens=batch_tokens), policy, rows, advantage.tolist())
         found = torch.cat([p.grad.flatten() for p in policy.module.parameters()])
         assert torch.allclose(found, expected, rtol=1e-4, atol=1e-7)
 
@@ -190,17 +209,16 @@ def test_demonstrations_without_a_token_change_nothing(policy) -> None:
 
 def test_a_failed_row_leaves_the_update_alone(policy, tmp_path: Path) -> None:
     policy.save(tmp_path / "start")
-    outcomes = []
+    gradients = []
     for extra in ([], [("perhaps", None)]):
         policy.load(tmp_path / "start")
-        optimizer = GRPO(kl=0.0, max_grad_norm=1e9).build()
         group = rollouts(policy, [("yes", 1.0), ("no", 0.0), *extra])
         rows = policy.rows([Conversation(messages=s.trajectory.messages) for s in group])
-        optimizer._accumulate(policy, rows, advantages.episode([s.reward.value for s in group], 0.05), {})
-        gradient = torch.cat([p.grad.flatten() for p in policy.module.parameters()])
-        outcomes.append(gradient / gradient.norm())
-        policy.module.zero_grad()
-    assert torch.allclose(outcomes[0], outcomes[1], atol=1e-6)
+        optimizer = GRPO().build()
+        credit = token_advantages(group, rows, GRPO())
+        optimizer.accumulate(policy, optimizer.batch(group, rows, credit))
+        gradients.append(flat_gradient(policy))
+    assert torch.equal(gradients[0], gradients[1])
 
 
 def test_kl_pulls_back_to_the_reference(policy) -> None:

@@ -9,16 +9,32 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Literal
 
 import torch
+from attrs import evolve, frozen
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from scribe_core.protocols import TokenRow, TrainablePolicy
-from scribe_core.types import Conversation, Group
-from scribe_grpo import advantages
+from scribe_core.types import Conversation, Group, Scored
+from scribe_grpo import losses
+from scribe_grpo.credit import token_advantages
 from scribe_grpo.sft import token_mask
 from scribe_grpo.updates import Updater, finite, micro_batches
 
 if TYPE_CHECKING:
     from scribe_grpo.builders import GRPO
+
+
+@frozen
+class Batch:
+    """What a step learns from. Shapes: an advantage per token of each row, a weight per row (R,).
+
+    `old` holds the log-probabilities of each row before the step's first update, as they become known.
+    """
+
+    rows: Sequence[TokenRow]
+    advantages: Sequence[Tensor]
+    weights: Tensor
+    old: dict[int, Tensor]
 
 
 class GRPOOptimizer:
@@ -34,80 +50,111 @@ class GRPOOptimizer:
 
     def step(self, policy: TrainablePolicy, groups: Sequence[Group]) -> Mapping[str, float]:
         self._updater.prepare(policy)
-        per_group = [
-            advantages.episode([scored.reward.value for scored in group], self._options.noise_floor)
-            for group in groups
-        ]
-        advantage = [a for values in per_group for a in values]
         scored = [s for group in groups for s in group]
-        judged = [i for i, s in enumerate(scored) if s.reward.value is not None]
         rows = policy.rows(
             [Conversation(messages=s.trajectory.messages, tools=s.trajectory.tools) for s in scored]
         )
+        credit: list[list[Tensor | None]] = []
+        for group in groups:
+            first = sum(map(len, credit))
+            credit.append(token_advantages(group, rows[first : first + len(group)], self._options))
+        advantages = [values for each in credit for values in each]
+        batch = self.batch(scored, rows, advantages)
         metrics: dict[str, float] = {}
-        old: dict[tuple[int, ...], Tensor] = {}
         for _ in range(self._options.epochs):
-            metrics = self._accumulate(policy, [rows[i] for i in judged], [advantage[i] for i in judged], old)
-            metrics |= self._updater.apply()
+            metrics = self.accumulate(policy, batch) | self._updater.apply()
         policy.version += 1
-        flat = [not any(values) for values in per_group]
-        failed = [s.reward.value is None for s in scored]
-        return {
-            **metrics,
-            "advantage_max": max(map(abs, advantage), default=0.0),
-            "zero_variance_groups": fmean(flat) if flat else 0.0,
-            "failed_rows": fmean(failed) if failed else 0.0,
-            "completion_tokens": fmean([sum(row.mask) for row in rows]) if rows else 0.0,
-        }
+        return {**metrics, **_figures(credit, scored, rows)}
 
-    def _accumulate(
-        self,
-        policy: TrainablePolicy,
-        rows: list[TokenRow],
-        advantage: list[float],
-        old: dict[tuple[int, ...], Tensor],
-    ) -> dict[str, float]:
+    def batch(
+        self, scored: Sequence[Scored], rows: Sequence[TokenRow], advantages: Sequence[Tensor | None]
+    ) -> Batch:
+        """Rollouts with an advantage. A truncated one that is masked stays among those that are averaged over."""
+        known = [(s, row, a) for s, row, a in zip(scored, rows, advantages, strict=True) if a is not None]
+        kept = [
+            evolve(row, mask=(False,) * len(row.mask))
+            if self._options.mask_truncated and each.trajectory.status == "truncated"
+            else row
+            for each, row, _ in known
+        ]
+        lengths = torch.tensor([float(sum(row.mask)) for row in kept])
+        return Batch(kept, [values for *_, values in known], self._weights(lengths), {})
+
+    def _weights(self, lengths: Tensor) -> Tensor:
+        match self._options.loss:
+            case "grpo":
+                return losses.grpo(lengths)
+            case "dr_grpo":
+                return losses.dr_grpo(lengths, self._options.longest)
+            case "dapo":
+                return losses.dapo(lengths)
+
+    def accumulate(self, policy: TrainablePolicy, batch: Batch) -> dict[str, float]:
         """Adds the gradient of the whole batch's loss, a micro-batch at a time."""
-        total = max(sum(sum(row.mask) for row in rows), 1)
+        options = self._options
+        low, high = options.clip, options.clip if options.clip_high is None else options.clip_high
+        total = max(sum(sum(row.mask) for row in batch.rows), 1)
         sums = {"loss": 0.0, "kl": 0.0, "clip_fraction": 0.0}
-        for batch in self._micro_batches(rows, advantage):
-            chosen = [rows[i] for i in batch]
+        for indices in self._micro_batches(batch):
+            chosen = [batch.rows[i] for i in indices]
             logprobs = policy.logprobs(chosen)
-            before = old.setdefault(tuple(batch), logprobs.detach())
             mask = token_mask(chosen, logprobs)
-            weights = torch.tensor([advantage[i] for i in batch], device=logprobs.device)[:, None]
-            gain, clipped = clipped_gain(logprobs, before, weights, self._options.clip)
-            loss = -(gain * mask).sum() / total
-            if self._options.kl:
-                divergence = (kl(logprobs, policy.reference_logprobs(chosen)) * mask).sum() / total
-                loss = loss + self._options.kl * divergence
-                sums["kl"] += float(divergence.detach())
+            old = _before(batch, indices, logprobs)
+            ratio = (
+                losses.token_ratio(logprobs, old)
+                if options.importance == "token"
+                else losses.sequence_ratio(logprobs, old, mask)
+            )
+            advantage = _padded([batch.advantages[i] for i in indices], logprobs)
+            gain, clipped = losses.clipped_gain(ratio, advantage, low, high)
+            if options.kl:
+                divergence = losses.kl(logprobs, policy.reference_logprobs(chosen))
+                gain = gain - options.kl * divergence
+                sums["kl"] += float((divergence.detach() * mask).sum()) / total
+            weights = batch.weights[indices].to(logprobs.device)
+            loss = -((gain * mask).sum(-1) * weights).sum()
             sums["loss"] += finite(loss, policy)
             policy.accelerator.backward(loss)
             sums["clip_fraction"] += float((clipped * mask).sum()) / total
         return sums
 
-    def _micro_batches(self, rows: list[TokenRow], advantage: list[float]) -> Iterator[list[int]]:
+    def _micro_batches(self, batch: Batch) -> Iterator[list[int]]:
         """Rows without an advantage add nothing to the gradient unless KL does."""
-        used = [i for i, a in enumerate(advantage) if rows[i].tokens and (a or self._options.kl)]
-        for batch in micro_batches([rows[i] for i in used], self._options.batch_tokens):
-            yield [used[i] for i in batch]
+        used = [
+            i
+            for i, (row, values) in enumerate(zip(batch.rows, batch.advantages, strict=True))
+            if any(row.mask) and (self._options.kl or values.any())
+        ]
+        for indices in micro_batches([batch.rows[i] for i in used], self._options.batch_tokens):
+            yield [used[i] for i in indices]
 
 
-def clipped_gain(logprobs: Tensor, old: Tensor, advantage: Tensor, clip: float) -> tuple[Tensor, Tensor]:
-    """min(r A, clip(r, 1 - e, 1 + e) A) per token, r = exp(log pi - log pi_old), and where the clip was active.
-
-    Shapes: (B, T), (B, T), (B, 1). https://arxiv.org/abs/1707.06347, eq. 7.
-    """
-    ratio = (logprobs - old).exp()
-    free, bound = ratio * advantage, ratio.clamp(1 - clip, 1 + clip) * advantage
-    return torch.minimum(free, bound), (bound < free).float()
+def _before(batch: Batch, indices: list[int], logprobs: Tensor) -> Tensor:
+    """The old log-probabilities: those known, and where none are, those of now."""
+    lengths = [len(batch.rows[i].tokens) for i in indices]
+    now = zip(indices, logprobs.detach(), lengths, strict=True)
+    return _padded([batch.old.setdefault(i, values[:length]) for i, values, length in now], logprobs)
 
 
-def kl(logprobs: Tensor, reference: Tensor) -> Tensor:
-    """Schulman's k3 estimate of KL(pi || reference) per token: exp(d) - d - 1, d = log ref - log pi.
+def _padded(values: list[Tensor], like: Tensor) -> Tensor:
+    return pad_sequence(values, batch_first=True).to(like)
 
-    http://joschu.net/blog/kl-approx.html
-    """
-    difference = reference - logprobs
-    return difference.exp() - difference - 1
+
+def _figures(
+    credit: Sequence[Sequence[Tensor | None]], scored: Sequence[Scored], rows: Sequence[TokenRow]
+) -> dict[str, float]:
+    """What was compared, beside what the update did."""
+    every = zip((values for group in credit for values in group), rows, strict=True)
+    own = [values[torch.tensor(row.mask, dtype=torch.bool)] for values, row in every if values is not None]
+    advantages = torch.cat([torch.zeros(0), *own])
+    flat = [not any(values is not None and values.any() for values in group) for group in credit]
+    sampled = [m.sampled.logprobs for s in scored for m in s.trajectory.messages if m.sampled]
+    logprobs = [value for values in sampled for value in values]
+    return {
+        "advantage_mean": float(advantages.mean()) if len(advantages) else 0.0,
+        "advantage_max": float(advantages.abs().max()) if len(advantages) else 0.0,
+        "zero_variance_groups": fmean(flat) if flat else 0.0,
+        "failed_rows": fmean(s.reward.value is None for s in scored) if scored else 0.0,
+        "completion_tokens": fmean(sum(row.mask) for row in rows) if rows else 0.0,
+        **({"entropy": -fmean(logprobs)} if logprobs else {}),
+    }

@@ -4,6 +4,7 @@ Updates at reinforcement-learning rates are smaller than bfloat16 can add to a w
 """
 
 from collections.abc import Mapping
+from math import isfinite
 from pathlib import Path
 
 import torch
@@ -19,12 +20,26 @@ _FILE = "optimizer.safetensors"
 
 @frozen(kw_only=True)
 class AdamOptions:
-    """Learning rate after a linear warm-up over `warmup_steps`, decay, and the bound of the gradient's norm."""
+    """Learning rate after a linear warm-up and before a linear fall to 0, decay, and bounds of the gradient's norm."""
 
     learning_rate: float
     weight_decay: float
     max_grad_norm: float
     warmup_steps: int
+    decay_steps: int | None = None
+    skip_grad_norm: float | None = None
+
+    def rate(self, step: int) -> float:
+        """The learning rate of a step, counted from 1."""
+        warm = min(1.0, step / (self.warmup_steps + 1))
+        if self.decay_steps is None:
+            return self.learning_rate * warm
+        gone = max(0, step - 1 - self.warmup_steps) / self.decay_steps
+        return self.learning_rate * warm * max(0.0, 1 - gone)
+
+    def usable(self, norm: float | None) -> bool:
+        """Whether there is a gradient, finite and not exploded."""
+        return norm is not None and isfinite(norm) and norm <= (self.skip_grad_norm or norm)
 
 
 class MasterAdamW:
@@ -44,7 +59,7 @@ class MasterAdamW:
     def step(self) -> float | None:
         """Applies the weights' gradients and clears them. Returns the gradient's norm before clipping.
 
-        Without any gradient (None is returned), or with one that is not finite, nothing is changed: neither
+        Without any gradient (None is returned), or with one that is not usable, nothing is changed: neither
         momentum nor decay moves a weight.
         """
         if all(weight.grad is None for weight in self._weights):
@@ -53,10 +68,9 @@ class MasterAdamW:
             master.grad = torch.zeros_like(master) if weight.grad is None else weight.grad.float()
             weight.grad = None
         norm = float(torch.nn.utils.clip_grad_norm_(self._masters, self._options.max_grad_norm))
-        if torch.isfinite(torch.tensor(norm)):
+        if self._options.usable(norm):
             self._steps += 1
-            warm = min(1.0, self._steps / (self._options.warmup_steps + 1))
-            self._adam.param_groups[0]["lr"] = self._options.learning_rate * warm
+            self._adam.param_groups[0]["lr"] = self._options.rate(self._steps)
             self._adam.step()
             self._write()
         self._adam.zero_grad()

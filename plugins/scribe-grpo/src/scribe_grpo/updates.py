@@ -25,6 +25,8 @@ class Updater:
             weight_decay=options.weight_decay,
             max_grad_norm=options.max_grad_norm,
             warmup_steps=options.warmup_steps,
+            decay_steps=options.decay_steps,
+            skip_grad_norm=options.skip_grad_norm,
         )
         self._adam: MasterAdamW | None = None
         self._saved: tuple[Mapping[str, Tensor], Path] | None = None
@@ -38,14 +40,16 @@ class Updater:
                 self._saved = None
 
     def apply(self) -> dict[str, float]:
-        """Applies the accumulated gradients; none at all, or one that is not finite, changes nothing and is counted."""
+        """Applies the accumulated gradients; what is missing or not usable changes nothing and is counted."""
         assert self._adam is not None
         norm = self._adam.step()
-        if norm is not None and not isfinite(norm):
-            logger.warning("update skipped: its gradient is not finite")
-        if norm is None or not isfinite(norm):
-            return {"grad_norm": 0.0, "skipped": 1.0}
-        return {"grad_norm": norm, "skipped": 0.0}
+        usable = self._options.usable(norm)
+        if norm is not None and not usable:
+            logger.warning("update skipped: its gradient is not finite, or too large", norm=norm)
+        return {
+            "grad_norm": norm if norm is not None and isfinite(norm) else 0.0,
+            "skipped": float(not usable),
+        }
 
     def save(self, folder: Path) -> None:
         """Writes the state, also one that was loaded and not used yet."""
