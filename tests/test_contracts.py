@@ -22,6 +22,7 @@ from scribe_core.builtin.lexical import Lexical
 from scribe_core.builtin.panel import Panel
 from scribe_core.builtin.programs_judge import ProgramsJudge, ProgramVerdicts
 from scribe_core.builtin.python_tool import PythonTool
+from scribe_core.builtin.stockroom.environment import Stockroom
 from scribe_core.builtin.trackers import ConsoleTracker, JsonlTracker
 from scribe_core.builtin.turns import Turns
 from scribe_core.builtin.weighted import Weighted
@@ -73,6 +74,14 @@ class TestFunctionEnvironment(EnvironmentContract):
 
     def builder(self):
         return FunctionEnvironment(prompts="sums:PROMPTS", reward="sums:reward", tools=("sums:add",))
+
+
+class TestStockroom(EnvironmentContract):
+    covers = Stockroom
+    limit = 12
+
+    def builder(self):
+        return Stockroom(size=24)
 
 
 class TestTurns(SegmenterContract):

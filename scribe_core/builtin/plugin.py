@@ -18,8 +18,10 @@ def scribe_tools() -> Builders:
 @hookimpl
 def scribe_environments() -> Builders:
     from scribe_core.builtin.functions import FunctionEnvironment
+    from scribe_core.builtin.stockroom.environment import Stockroom
 
     yield FunctionEnvironment
+    yield Stockroom
 
 
 @hookimpl
