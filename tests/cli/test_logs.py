@@ -29,7 +29,9 @@ def test_go_to_stderr_from_warnings_on(capsys, verbose, levels):
 
 @pytest.mark.parametrize(("verbose", "lines"), [(False, 0), (True, 2)])
 def test_calls_that_are_made_again_are_routine(capsys, verbose, lines):
-    def flaky(failures=iter("no")):
+    failures = iter("no")
+
+    def flaky():
         for failure in failures:
             raise ConnectionError(failure)
 
