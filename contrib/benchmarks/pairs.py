@@ -35,11 +35,12 @@ SPLITS = ("train", "validation", "test")
 DRAWS = 8
 """How often a corruption is drawn for one task before the task is left out."""
 
+CURATED = '"scribe-skills"'
 CONFIG = """
 [scorer]
 segmenter = "turns"
 router = "lexical"
-libraries = ["scribe-skills"]
+libraries = [LIBRARY]
 
 [scorer.judge]
 use = "programs"
@@ -75,7 +76,7 @@ def main() -> None:
         "references": references(pairs, results),
     }
     print_table(report)
-    print_losses([pair for pair in pairs if not _won(pair, results)][: options.losses], results)
+    print_losses([pair for pair in pairs if not won(pair, results)][: options.losses], results)
     print(json.dumps(report))
 
 
@@ -132,14 +133,17 @@ def is_right(environment: BFCLEnvironment, case: Case, calls: Calls) -> bool:
     return asyncio.run(environment.open(case.task).outcome(messages)) == 1.0
 
 
-def score(pairs: Sequence[Pair]) -> dict[str, Any]:
-    """What `scribe score` says of each trajectory, by its id: references by their task's id."""
+def score(pairs: Sequence[Pair], library: str = CURATED) -> dict[str, Any]:
+    """What `scribe score` says of each trajectory, by its id: references by their task's id.
+
+    `library` is the library as it stands in a config.
+    """
     calls = {pair.case.task.id: (pair.case, pair.case.calls) for pair in pairs}
     calls |= {pair.id: (pair.case, pair.corrupted) for pair in pairs}
     with tempfile.TemporaryDirectory() as folder:
         inputs, config, out = (Path(folder) / name for name in ("in.jsonl", "scorer.toml", "out.jsonl"))
         inputs.write_text("".join(_line(name, *what) for name, what in calls.items()), encoding="utf-8")
-        config.write_text(CONFIG, encoding="utf-8")
+        config.write_text(CONFIG.replace("LIBRARY", library), encoding="utf-8")
         command = [
             sys.executable,
             "-m",
@@ -177,7 +181,8 @@ def _tool(tool: ToolSpec) -> dict[str, Any]:
     return {"type": "function", "function": function}
 
 
-def _won(pair: Pair, results: Mapping[str, Any]) -> bool:
+def won(pair: Pair, results: Mapping[str, Any]) -> bool:
+    """Whether the reference has the higher process score."""
     reference, corrupted = results[pair.case.task.id]["process"], results[pair.id]["process"]
     return reference is not None and corrupted is not None and reference > corrupted
 
@@ -192,7 +197,7 @@ def compared(pairs: Sequence[Pair], results: Mapping[str, Any]) -> dict[str, Any
 
 def figures(pairs: Sequence[Pair], results: Mapping[str, Any]) -> dict[str, Any]:
     """How many pairs the reference wins, with Wilson's 95 % interval of the rate; ties are among the losses."""
-    wins = sum(_won(pair, results) for pair in pairs)
+    wins = sum(won(pair, results) for pair in pairs)
     both = [(results[pair.case.task.id]["process"], results[pair.id]["process"]) for pair in pairs]
     return {
         "pairs": len(pairs),
