@@ -88,6 +88,24 @@ def test_kl_estimates_the_divergence_from_the_reference() -> None:
     assert mean != pytest.approx(float((reference.exp() * (reference - ours)).sum()), abs=0.05)
 
 
+def test_times_the_ratio_the_gradient_of_kl_is_that_of_the_divergence() -> None:
+    """The mean over what was sampled of d(ratio * kl), on-policy; without the ratio it is another's."""
+    reference = torch.tensor([0.1, 0.3, 0.6]).log()
+
+    def gradient(of) -> torch.Tensor:
+        logits = torch.tensor([1.0, 0.5, -1.0], requires_grad=True)
+        ours = logits.log_softmax(-1)
+        of(ours, ours.detach()).backward()
+        assert logits.grad is not None
+        return logits.grad
+
+    exact = gradient(lambda ours, _: (ours.exp() * (ours - reference)).sum())
+    assert torch.allclose(
+        gradient(lambda ours, old: (old.exp() * token_ratio(ours, old) * kl(ours, reference)).sum()), exact
+    )
+    assert not torch.allclose(gradient(lambda ours, old: (old.exp() * kl(ours, reference)).sum()), exact, 0.1)
+
+
 def rollouts(policy, texts_rewards, question: str = "q"):
     ask = Message(role="user", content=question)
     scored = []

@@ -109,7 +109,7 @@ class GRPOOptimizer:
             gain, clipped = losses.clipped_gain(ratio, advantage, low, high)
             if options.kl:
                 divergence = losses.kl(logprobs, policy.reference_logprobs(chosen))
-                gain = gain - options.kl * divergence
+                gain = gain - options.kl * ratio * divergence
                 sums["kl"] += float((divergence.detach() * mask).sum()) / total
             weights = batch.weights[indices].to(logprobs.device)
             loss = -((gain * mask).sum(-1) * weights).sum()

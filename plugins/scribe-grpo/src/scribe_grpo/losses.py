@@ -1,6 +1,6 @@
 """The objective: the gain of a token, and how much the tokens of a rollout count.
 
-loss = - sum over rollouts i of weight_i * sum over i's own tokens of (gain - beta * KL)
+loss = - sum over rollouts i of weight_i * sum over i's own tokens of (gain - beta * ratio * KL)
 
 Shapes: B rollouts of a batch, T tokens of the longest; masks are 1 at the policy's own tokens.
 """
@@ -60,7 +60,8 @@ def clipped_gain(ratio: Tensor, advantage: Tensor, low: float, high: float) -> t
 def kl(logprobs: Tensor, reference: Tensor) -> Tensor:
     """Schulman's k3 estimate of KL(pi || reference) per token: exp(d) - d - 1, d = log ref - log pi.
 
-    http://joschu.net/blog/kl-approx.html
+    (B, T), (B, T) -> (B, T). http://joschu.net/blog/kl-approx.html. Its own gradient is another divergence's; times
+    the ratio, also where that is 1, it is this one's (https://arxiv.org/abs/2512.02556, section 3.1).
     """
     difference = reference - logprobs
     return difference.exp() - difference - 1
