@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from attrs import evolve, frozen
 
 from scribe_core.builders import build
-from scribe_core.errors import ConfigError, RunError
+from scribe_core.errors import ConfigError, RunError, suggest
 from scribe_core.intervals import bootstrap, wilson
 from scribe_core.protocols import Environment, Policy, Tool, Tracker
 from scribe_core.rollout import episodes, rollout
@@ -36,11 +36,24 @@ MAY_CHANGE = (
 
 @frozen(kw_only=True)
 class Evaluation:
-    """What a policy did on a split. `outcomes` holds the mean outcome of each task, in the split's order."""
+    """What a policy did on a split. `outcomes` holds the mean outcome of each task, in the split's order.
+
+    `by` is the key of their metadata by which tasks are told apart.
+    """
 
     split: str
     scored: tuple[Scored, ...]
     outcomes: Mapping[str, float]
+    by: str | None = None
+
+    def groups(self) -> dict[str, list[float]]:
+        """The outcomes of the tasks by what their metadata says, in the split's order; none without `by`."""
+        found: dict[str, list[float]] = defaultdict(list)
+        told = {s.trajectory.task_id: s.trajectory.metadata.get(self.by) for s in self.scored if self.by}
+        for task, value in told.items():
+            if task in self.outcomes and value is not None:
+                found[str(value)].append(self.outcomes[task])
+        return dict(found)
 
     def summary(self) -> dict[str, Any]:
         """The flat record of an `evaluation` event."""
@@ -49,6 +62,7 @@ class Evaluation:
             "tasks": len({s.trajectory.task_id for s in self.scored}),
             "outcome": fmean(self.outcomes.values()) if self.outcomes else None,
             "outcome_interval": outcome_interval(tuple(self.outcomes.values())),
+            "outcome_by": {value: fmean(outcomes) for value, outcomes in self.groups().items()},
             "process": mean(s.reward.process for s in self.scored),
             "skills": skill_scores(self.scored),
             "failed_rollouts": sum(s.trajectory.status == "error" for s in self.scored),
@@ -79,7 +93,9 @@ def evaluate(
         if trajectory.outcome is not None:
             per_task[trajectory.task_id].append(trajectory.outcome)
     outcomes = {task: fmean(values) for task, values in per_task.items()}
-    return Evaluation(split=settings.split, scored=tuple(_scored(scorer, played)), outcomes=outcomes)
+    return Evaluation(
+        split=settings.split, scored=tuple(_scored(scorer, played)), outcomes=outcomes, by=settings.by
+    )
 
 
 def evaluate_run(config: "Config", folder: Path, checkpoint: Checkpoint | None = None) -> Evaluation:
@@ -151,10 +167,14 @@ def _keep(
 
 
 def held_out(environment: Environment, settings: EvaluationSettings) -> Sequence[Task]:
-    """The tasks to evaluate on. Raises ConfigError where there are none."""
+    """The tasks to evaluate on. Raises ConfigError where there are none, or none that says what tells them apart."""
     tasks = environment.tasks(settings.split)[: settings.limit]
     if not tasks:
         raise ConfigError(f"evaluation.split: {settings.split!r} has no tasks")
+    if settings.by is not None and not any(settings.by in task.metadata for task in tasks):
+        raise ConfigError(
+            f"evaluation.by: no task has {settings.by!r} in its metadata{suggest(settings.by, tasks[0].metadata)}"
+        )
     return tasks
 
 

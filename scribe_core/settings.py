@@ -59,6 +59,8 @@ class EvaluationSettings:
     temperature: float = field(default=0.0, validator=[ge(0), le(2)])
     limit: int | None = field(default=None, validator=optional(gt(0)))
     """At most this many tasks."""
+    by: str | None = None
+    """A key of the tasks' metadata: the outcome is told apart by its values."""
 
 
 @frozen(kw_only=True)

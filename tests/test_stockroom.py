@@ -16,7 +16,9 @@ from scribe_core.builtin.stockroom.environment import Stockroom
 from scribe_core.builtin.stockroom.warehouse import Refused, Warehouse, World
 from scribe_core.config import Config
 from scribe_core.errors import ConfigError, RunError
-from scribe_core.types import Message, Task, ToolCall
+from scribe_core.evaluation import evaluate, held_out
+from scribe_core.settings import EvaluationSettings, RolloutSettings
+from scribe_core.types import Completion, Message, Task, ToolCall
 
 SPLITS = ("train", "validation", "test")
 STOCKROOM = Stockroom(size=10**9).build()
@@ -320,6 +322,42 @@ def at_random(rng: Random) -> Say:
         )
 
     return say
+
+
+class Demonstrator:
+    """Says what the plan says, up to a difficulty; then nothing."""
+
+    def __init__(self, tasks: Sequence[Task], up_to: int) -> None:
+        self._plans = {
+            t.messages[0].content: t.demonstration for t in tasks if t.metadata["difficulty"] <= up_to
+        }
+
+    def generate(self, conversations, sampling, seeds):
+        return [Completion(message=self._next(each.messages)) for each in conversations]
+
+    def _next(self, messages):
+        plan = self._plans.get(messages[0].content)
+        return scripted(plan)(messages) if plan else Message(role="assistant", content="?")
+
+
+class TestEvaluation:
+    def test_the_outcome_is_told_apart_by_difficulty(self):
+        environment = Stockroom(size=24).build()
+        policy = Demonstrator(environment.tasks("test"), up_to=4)
+        settings = EvaluationSettings(split="test", by="difficulty")
+        summary = evaluate(policy, environment, None, settings, RolloutSettings()).summary()
+        assert summary["outcome_by"] == {"1": 1.0, "2": 1.0, "3": 1.0, "4": 1.0, "5": 0.0, "6": 0.0}
+        assert list(summary["outcome_by"]) == ["1", "2", "3", "4", "5", "6"]
+
+    def test_it_is_not_without_being_asked(self):
+        environment = Stockroom(size=2).build()
+        policy = Demonstrator((), up_to=0)
+        found = evaluate(policy, environment, None, EvaluationSettings(split="test"), RolloutSettings())
+        assert found.summary()["outcome_by"] == {}
+
+    def test_a_key_that_no_task_has_is_a_config_error(self):
+        with pytest.raises(ConfigError, match=r"evaluation.by: .*did you mean 'difficulty'"):
+            held_out(Stockroom(size=2).build(), EvaluationSettings(by="difficultly"))
 
 
 class TestWarehouse:

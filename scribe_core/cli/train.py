@@ -119,6 +119,7 @@ def _readable(where: Mapping[str, str | None], result: "Evaluation") -> str:
         ("policy", where["checkpoint"] or "as configured"),
         ("split", f"{summary['split']}, {summary['tasks']} tasks"),
         ("outcome", _text(summary["outcome"]) + (_interval(*interval) if interval else "")),
+        *((f"  {result.by} {value}", _share(outcomes)) for value, outcomes in result.groups().items()),
         ("process", _text(summary["process"])),
     ]
     if failed := summary["failed_rollouts"]:
@@ -133,6 +134,10 @@ def _readable(where: Mapping[str, str | None], result: "Evaluation") -> str:
     ]
     table = columns(rows, indent=0)
     return f"{table}\nskills\n{columns(skills, indent=0)}" if skills else table
+
+
+def _share(outcomes: Sequence[float]) -> str:
+    return f"{sum(outcomes) / len(outcomes):.3f}  {len(outcomes)} tasks"
 
 
 def _text(value: float | None) -> str:

@@ -1,4 +1,5 @@
 import json
+import re
 
 import pytest
 
@@ -142,6 +143,14 @@ def test_a_run_from_start_to_evaluation(done, refused, workplace):
     assert before["outcome_interval"] == pytest.approx([0.0, 0.324], abs=1e-3)
     assert (before["run"], before["checkpoint"]) == ("runs/my-run-eval", None)
     assert (after["run"], after["checkpoint"]) == ("runs/my-run", "runs/my-run/checkpoints/step-000003")
+
+
+def test_eval_tells_the_outcome_apart(done, workplace):
+    environment = 'environment={use = "stockroom", size = 6, hardest = 2}'
+    shown = done(
+        "eval", "my run.toml", "--set", environment, "--set", "evaluation.by=difficulty", cwd=workplace
+    )
+    assert re.search(r"^  difficulty 1 +0\.000  3 tasks\n  difficulty 2 +0\.000  3 tasks$", shown, re.M)
 
 
 @pytest.mark.parametrize("command", ["train", "validate"])
