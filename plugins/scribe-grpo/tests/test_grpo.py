@@ -17,8 +17,9 @@ from scribe_grpo.masters import AdamOptions, MasterAdamW
 from scribe_grpo.updates import micro_batches
 
 from scribe_core.errors import DataError, RunError
+from scribe_core.evaluation import unscored
 from scribe_core.protocols import TokenRow
-from scribe_core.types import Conversation, Message, Reward, Sampling, Scored, Trajectory
+from scribe_core.types import Conversation, Message, Reward, Sampling, Scored, ToolCall, Trajectory
 
 scribe_policy_hf = pytest.importorskip("scribe_policy_hf", reason="needs a policy to train")
 
@@ -392,3 +393,26 @@ def test_micro_batches_hold_every_row_once_and_keep_groups_together(shapes, budg
     for number, batch in enumerate(batches):
         for i in batch:
             assert home.setdefault(rows[i].context, number) == number
+
+
+def test_sft_learns_what_is_said_between_tool_results_and_not_the_results(policy) -> None:
+    """One update moves the chances of the plan's own tokens; those of the results are in no gradient."""
+    call = Message(role="assistant", tool_calls=(ToolCall(name="look", arguments={"at": "a"}, id="1"),))
+    plan = (
+        *(Message(role="user", content="q"), call, Message(role="tool", content="12", tool_call_id="1")),
+        *(
+            call,
+            Message(role="tool", content="34", tool_call_id="1"),
+            Message(role="assistant", content="46"),
+        ),
+    )
+    optimizer = SFT(learning_rate=1e-2, warmup_steps=0).build()
+    group = [unscored(Trajectory(id="a", messages=plan))]
+    (row,) = policy.rows([Conversation(messages=plan)])
+    metrics = [optimizer.step(policy, [group]) for _ in range(20)]
+    assert metrics[0]["tokens"] == sum(row.mask) < len(row.mask)
+    own = torch.tensor(row.mask)
+    before, after = policy.reference_logprobs([row])[0], policy.logprobs([row])[0].detach()
+    assert metrics[0]["loss"] == pytest.approx(-float(before[own].mean()), rel=1e-4)
+    assert metrics[-1]["loss"] < metrics[0]["loss"] / 2
+    assert float((after - before)[own].mean()) > float((after - before)[~own].mean()) + 1
