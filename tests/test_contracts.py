@@ -19,9 +19,11 @@ from scribe_core.builtin.cached import Cached
 from scribe_core.builtin.folder import Folder
 from scribe_core.builtin.functions import FunctionEnvironment
 from scribe_core.builtin.lexical import Lexical
+from scribe_core.builtin.markers import Markers
 from scribe_core.builtin.panel import Panel
 from scribe_core.builtin.programs_judge import ProgramsJudge, ProgramVerdicts
 from scribe_core.builtin.python_tool import PythonTool
+from scribe_core.builtin.steps import Steps
 from scribe_core.builtin.stockroom.environment import Stockroom
 from scribe_core.builtin.trackers import ConsoleTracker, JsonlTracker
 from scribe_core.builtin.turns import Turns
@@ -89,6 +91,20 @@ class TestTurns(SegmenterContract):
 
     def builder(self):
         return Turns()
+
+
+class TestMarkers(SegmenterContract):
+    covers = Markers
+
+    def builder(self):
+        return Markers()
+
+
+class TestSteps(SegmenterContract):
+    covers = Steps
+
+    def builder(self):
+        return Steps()
 
 
 class TestFixedSegmenter(SegmenterContract):

@@ -7,7 +7,7 @@ from scribe_core.builtin.markers import Markers
 from scribe_core.builtin.steps import Steps
 from scribe_core.builtin.turns import Turns
 from scribe_core.spans import message_text, span_calls, span_text
-from scribe_core.testing import SegmenterContract, sample_subgoal, sample_trajectory
+from scribe_core.testing import sample_subgoal, sample_trajectory
 from scribe_core.types import Message, ToolCall
 
 
@@ -23,20 +23,6 @@ def texts(builder, *contents):
     ]
     trajectory = sample_trajectory(messages=tuple(messages))
     return [span_text(sample_subgoal(trajectory, span=span)) for span in segments(builder, trajectory)]
-
-
-class TestMarkers(SegmenterContract):
-    kind = "segmenters"
-
-    def builder(self):
-        return Markers()
-
-
-class TestSteps(SegmenterContract):
-    kind = "segmenters"
-
-    def builder(self):
-        return Steps()
 
 
 @pytest.mark.parametrize(

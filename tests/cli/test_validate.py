@@ -34,14 +34,12 @@ def test_estimates_what_a_run_takes(done, config, tmp_path):
         "prompt_tokens": 0,
         "completion_tokens": 0,
         "usd": 0,
-        "serves": ["score", "eval", "train"],
+        "serves": ["score"],
     }
     shown = done("validate", config, *options, cwd=tmp_path)
     assert re.search(r"^judgements +172 to 1,376$", shown, re.MULTILINE)
     assert re.search(r"^judge calls +0$", shown, re.MULTILINE)
-    assert shown.endswith(
-        "serves               scribe score, scribe eval, scribe train\nthe config is valid\n"
-    )
+    assert shown.endswith("serves               scribe score\nthe config is valid\n")  # it names no policy
 
 
 def test_demonstrations_need_no_rollouts(refused, config, tmp_path):
