@@ -3,7 +3,8 @@
     manifest.json        resolved config, versions, seed, library digest
     events.jsonl         one line an event, appended
     trajectories.jsonl   {"step", "trajectory"}: each rollout as soon as it has finished
-    scores.jsonl         {"step", "score"}: its judgements and reward
+    scores.jsonl         {"step", "library", "score"}: its judgements and reward, and the library's digest
+    library/             step-000000 and one after each refresh, where there are any: the library's skill files
     evaluations/         one JSONL file per evaluation: {"trajectory", "score"}
     checkpoints/         step-000050/policy (loads with from_pretrained), /optimizer, /state.json
 
@@ -109,8 +110,9 @@ class RunFolder:
     def log_trajectory(self, step: int, trajectory: Trajectory) -> None:
         self._append("trajectories.jsonl", {"step": step, "trajectory": dump_trajectory(trajectory)})
 
-    def log_score(self, step: int, scored: Scored) -> None:
-        self._append("scores.jsonl", {"step": step, "score": score_record(scored)})
+    def log_score(self, step: int, scored: Scored, library: str) -> None:
+        """`library` is the digest of the library that judged it."""
+        self._append("scores.jsonl", {"step": step, "library": library, "score": score_record(scored)})
 
     def replay(self, after: int) -> tuple[dict[int, dict[str, Trajectory]], dict[str, Scored]]:
         """(finished rollouts by step and id, scored ones by id) of the steps after `after`; broken ones are played again."""

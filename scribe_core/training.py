@@ -1,7 +1,7 @@
 """The training loop, top to bottom.
 
-Each step takes tasks, plays a group of rollouts of each, scores them and lets the optimizer learn. Rollouts and
-scores are on disk before the optimizer sees them: a killed run goes on from its last checkpoint and replays from
+Each step takes tasks, plays a group of rollouts of each, scores them and lets the optimizer learn; every so many
+steps the skill library is refreshed with what was played (`scribe_core.refresh`). Rollouts and scores are on disk before the optimizer sees them: a killed run goes on from its last checkpoint and replays from
 the log what had been played since, instead of playing it again. Left out: asynchronous rollouts, where the
 policy that plays lags behind the one that learns.
 """
@@ -22,6 +22,7 @@ from scribe_core.errors import ConfigError, RunError
 from scribe_core.evaluation import closing, evaluate, held_out, mean, skill_scores, unscored
 from scribe_core.protocols import Environment, Optimizer, Tool, Tracker, TrainablePolicy
 from scribe_core.records import read_jsonl
+from scribe_core.refreshing import Refresher
 from scribe_core.rollout import Episode, episodes, rollout
 from scribe_core.runs import MANIFEST, RunFolder, make_manifest, pinned_policy
 from scribe_core.scorer import Scorer
@@ -40,6 +41,7 @@ class Parts:
     scorer: Scorer
     optimizer: Optimizer
     tools: Mapping[str, Tool]
+    refresher: Refresher
 
     @classmethod
     def build(cls, config: Config) -> "Parts":
@@ -54,6 +56,7 @@ class Parts:
             scorer=config.scorer.build(),
             optimizer=learner,
             tools=by_name(map(build, config.tools.values())),
+            refresher=Refresher.build(config, learner),
         )
 
 
@@ -74,7 +77,7 @@ def train(config: Config, folder: Path, *, resume: bool = False) -> Path:
         trackers = [closing(build(tracker), opened) for tracker in config.trackers]
         policy = build(builder)
         run = run or closing(RunFolder(folder, manifest, resume), opened)
-        return _Training(config, parts, policy, trackers, run).run()
+        return _Training(config, parts, policy, trackers, run, parts.scorer).run()
 
 
 @define
@@ -84,6 +87,7 @@ class _Training:
     policy: TrainablePolicy
     trackers: Sequence[Tracker]
     folder: RunFolder
+    scorer: Scorer
     trained: float = 0.0
     evaluated: set[int] = field(factory=set)
     replayed: dict[int, dict[str, Trajectory]] = field(factory=dict)
@@ -99,6 +103,7 @@ class _Training:
         while step < settings.steps and not self._out_of_time():
             step += 1
             self._step(step)
+            self._refresh(step)
             if step % settings.checkpoint_every == 0:
                 self._checkpoint(step)
             if self._evaluation_is_due(step):
@@ -123,7 +128,8 @@ class _Training:
         metrics = self.parts.optimizer.step(self.policy, groups)
         seconds["training"] = time.monotonic() - started
         self.trained += time.monotonic() - begun
-        self._log("step", step, **_summary(groups), **metrics, seconds=seconds)
+        library = self.scorer.library.digest
+        self._log("step", step, **_summary(groups), **metrics, library=library, seconds=seconds)
 
     def _play(self, step: int, tasks: Sequence[Task], seconds: dict[str, float]) -> list[Group]:
         """Groups of scored rollouts, from the log where an earlier process had finished them."""
@@ -138,9 +144,9 @@ class _Training:
                 f"step {step}: all {len(played)} rollouts failed; the first: {played[0].metadata['error']}"
             )
         new = [trajectory for trajectory in usable if trajectory.id not in self.scores]
-        for scored in self.parts.scorer.score(new):
+        for scored in self.scorer.score(new):
             self.scores[scored.trajectory.id] = scored
-            self.folder.log_score(step, scored)
+            self.folder.log_score(step, scored, self.scorer.library.digest)
         groups: dict[str, list[Scored]] = {}
         for trajectory in usable:
             groups.setdefault(trajectory.group_id, []).append(self.scores.pop(trajectory.id))
@@ -174,6 +180,7 @@ class _Training:
             self.parts.optimizer.load(checkpoint.path / "optimizer")
             self.policy.version = checkpoint.policy_version
             self._recall(step)
+        self.scorer = self.parts.refresher.restored(self.folder, self.scorer, step)
         self.replayed, self.scores = self.folder.replay(after=step)
         return step
 
@@ -188,6 +195,11 @@ class _Training:
                     self.evaluated.add(step)
         self.trained = sum(taken.values())
 
+    def _refresh(self, step: int) -> None:
+        self.scorer, record = self.parts.refresher.after(step, self.folder, self.scorer)
+        if record is not None:
+            self._log("refresh", step, **record)
+
     def _evaluation_is_due(self, step: int) -> bool:
         every = self.config.evaluation.every
         return step > 0 and every > 0 and step % every == 0 and step not in self.evaluated
@@ -197,7 +209,7 @@ class _Training:
         result = evaluate(
             self.policy,
             self.parts.environment,
-            self.parts.scorer,
+            self.scorer,
             self.config.evaluation,
             self.config.rollout,
             tools=self.parts.tools,

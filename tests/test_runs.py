@@ -67,7 +67,7 @@ def test_what_json_cannot_hold_ends_no_run(run):
 def test_replay_gives_the_steps_after(run):
     for step, name in ((1, "a"), (2, "b"), (2, "c")):
         run.log_trajectory(step, sample_trajectory(id=name))
-        run.log_score(step, unscored(sample_trajectory(id=name)))
+        run.log_score(step, unscored(sample_trajectory(id=name)), "0123abcd")
     rollouts, scores = run.replay(after=1)
     assert {step: [*found] for step, found in rollouts.items()} == {2: ["b", "c"]}
     assert rollouts[2]["b"] == sample_trajectory(id="b")

@@ -121,6 +121,10 @@ def _line(event: Event) -> str:
             return f"step {step}/{steps}  {_figures(event)}"
         case "evaluation":
             return f"evaluation after step {step}: {event.get('tasks')} {event.get('split')} tasks  {_figures(event)}"
+        case "refresh":
+            changes = event.get("changes") or ()
+            taken = [f"{each['kind']} {each['skill']}" for each in changes if not each["refused"]]
+            return f"library after step {step}: {len(changes)} proposal(s); taken up: {', '.join(taken) or 'none'}"
         case "checkpoint":
             return f"checkpoint after step {step}: {event.get('path')}"
         case "run_finished":

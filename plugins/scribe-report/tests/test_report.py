@@ -315,3 +315,29 @@ def test_nothing_slow_is_imported_before_the_command_runs():
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout == "Write one page with pictures about one or more runs.\n[]\n"
+
+
+def refresh_event(**changes):
+    added = {"kind": "add", "skill": "say-it-twice", "reason": "12 of 40 spans fit it", "refused": ""}
+    refused = {"kind": "retire", "skill": "<b>old</b>", "reason": "saturated", "refused": "routing: 3 not 4"}
+    event = {"event": "refresh", "step": 10, "before": "0123abcd", "library": "89ef4567"}
+    return {**event, "changes": [added, refused], **changes}
+
+
+def test_refreshes_of_the_library_are_told(make_run):
+    run = make_run(steps=20, events=[refresh_event(), refresh_event()])
+    page = report(run)
+    assert "Skill library" in headings(run / "report.html")
+    assert "0123abcd → 89ef4567" in page.text
+    assert "1 refreshes" in page.text, "a resumed run tells of a refresh again"
+    assert "10 add say-it-twice 12 of 40 spans fit it taken up" in page.text
+    assert "1 proposals that were not taken up" in page.text
+    assert "<b>old</b>" in page.text
+
+
+@pytest.mark.parametrize(
+    "change", [{"changes": None}, {"changes": [{"kind": "add"}]}, {"library": 7}, {"step": "ten"}]
+)
+def test_a_refresh_that_no_run_wrote_is_an_error(make_run, change):
+    with pytest.raises(DataError, match=r"events\.jsonl:\d+"):
+        report(make_run(steps=2, events=[refresh_event(**change)]))

@@ -55,13 +55,13 @@ class _ClusterMiner:
     async def mine(self, trajectories: Sequence[Trajectory]) -> list[Prototype]:
         """Drafts of the largest clusters, largest first, then `general`; none where there are too few members."""
         from scribe_mine.drafting import Corpus, draft, draft_general
-        from scribe_mine.failing import questions, spread
+        from scribe_mine.failing import spread
 
         members = await members_of(trajectories, self.segmenter)
         groups = self.clusters(members)
         if not groups:
             return []
-        corpus = Corpus.of(members, questions(), self._settings(members))
+        corpus = Corpus.of(members, self._settings(members))
         groups = _distinct(groups, corpus)[: self.options.max_drafts]
         drafts = _named_apart([draft(group, corpus) for group in groups])
         return [*drafts, draft_general(spread(members), corpus)] if self.options.general else drafts

@@ -12,17 +12,19 @@ from scribe_core.trajectories import dump_trajectory
 from scribe_mine import wording
 from scribe_mine.failing import (
     Failing,
+    Prior,
     ToolError,
     applying,
+    blames_ahead,
     failing,
     findings,
-    looks_ahead,
+    prior_of,
+    questions,
     spread,
     tool_errors,
 )
 from scribe_mine.members import Member
 
-MAX_CHECKS = 16
 MAX_MODES = 5
 MAX_EXEMPLARS = 12
 MAX_CASES = 4
@@ -44,17 +46,22 @@ _RUBRIC = {
 
 @frozen(kw_only=True)
 class Corpus:
-    """What all clusters are drafted against: the programs, and how many members use each word."""
+    """What all clusters are drafted against: the programs, what they found anywhere, and how many use each word."""
 
     holds: dict[str, str]
+    prior: Prior
     request: Mapping[str, int]
     said: Mapping[str, int]
     settings: Mapping[str, Any]
 
     @classmethod
-    def of(cls, members: Sequence[Member], holds: dict[str, str], settings: Mapping[str, Any]) -> "Corpus":
+    def of(cls, members: Sequence[Member], settings: Mapping[str, Any]) -> "Corpus":
+        holds, sample = questions(), spread(members)
+        found = findings(sample, list(holds))
+        ahead = blames_ahead(sample, found)
         return cls(
-            holds=holds,
+            holds={name: text for name, text in holds.items() if name not in ahead},
+            prior=prior_of(sample, found),
             request=Counter(word for member in members for word in set(member.request)),
             said=Counter(word for member in members for word in set(member.said)),
             settings=settings,
@@ -66,11 +73,9 @@ def draft(members: Sequence[Member], corpus: Corpus) -> Prototype:
     found = wording.shares(members)
     judged = spread(members)
     answers = findings(judged, list(corpus.holds))
-    ahead = looks_ahead(judged, answers)
-    holds = {name: text for name, text in corpus.holds.items() if name not in ahead}
-    wrong = failing(judged, answers, holds)[:MAX_CHECKS]
+    wrong = failing(judged, answers, corpus.holds, corpus.prior)
     errors = tool_errors(members)
-    checks = _checks(wrong, applying(answers, holds), holds)
+    checks = _checks(wrong, applying(answers, corpus.holds), corpus.holds)
     prototype = Prototype(
         schema_version=1,
         id=wording.name(found)[:64].strip("-"),
@@ -130,7 +135,7 @@ def _modes(
 ) -> Iterator[FailureMode]:
     """What really failed, most frequent first; then words for each level that nothing reaches yet."""
     reached = {check.caps for check in checks}
-    for each in wrong[:MAX_MODES]:
+    for each in [each for each in wrong if each.fails][:MAX_MODES]:
         # By the same program as the check: no model is asked once more, and the report counts it by name.
         yield FailureMode(
             id=f"not-{_slug(each.program)}"[:64].rstrip("-"),
@@ -220,7 +225,7 @@ def _provenance(
             "judged": judged,
             "mean_outcome": round(sum(known) / len(known), 4) if known else None,
             "goals": [goal for goal, _ in Counter(m.goal for m in members if m.goal).most_common(5)],
-            "failed": {each.program: each.fails for each in wrong},
+            "failed": {each.program: each.fails for each in wrong if each.fails},
             "tool_errors": {error.text: error.count for error in errors},
             "settings": dict(settings),
             "members": [member.id for member in members[:MAX_MEMBER_IDS]],

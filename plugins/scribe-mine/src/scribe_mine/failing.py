@@ -6,7 +6,7 @@ How much worse says how much a failure may leave: its cap.
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 
 from attrs import frozen
@@ -19,20 +19,24 @@ from scribe_core.spans import span_messages
 from scribe_core.types import Answer
 from scribe_mine.members import Member, masked
 
-MAX_JUDGED = 400
+MAX_JUDGED = 600
 """Members of a cluster that the programs look at, evenly spread over it."""
-RARE = 0.01
+RARE = 0.005
 """A program that fails in less than this share of the members says nothing about them."""
-NO_WORSE = 0.9
-"""Mean outcome of those that fail, relative to those that pass, above which a failure is harmless."""
-CAPS = ((0.1, 0), (0.5, 1), (NO_WORSE, 2))
-"""How much a failure leaves, by that ratio."""
+CAPS = ((1 / 6, 0), (1 / 2, 1), (0.9, 2))
+"""How much a failure leaves, by the mean outcome of those that fail relative to those that pass: the nearest third.
+
+Above the last ratio a failure is harmless."""
+PRIOR = 10.0
+"""How many trajectories of evidence the whole corpus is worth beside a cluster's own."""
 MAX_UNDECIDED = 0.05
 MAX_ERRORS = 3
 PROBES = 40
 """Members that are looked at without what follows them."""
 
 Findings = Sequence[dict[str, Answer]]
+Prior = Mapping[str, Mapping[str, float]]
+"""By program, the mean quality of what fails it and of what passes it."""
 
 
 @frozen(kw_only=True)
@@ -66,8 +70,8 @@ def questions() -> dict[str, str]:
 
 def spread(members: Sequence[Member], most: int = MAX_JUDGED) -> list[Member]:
     """At most that many of the members, evenly spread."""
-    step = max(1, -(-len(members) // most))
-    return list(members[::step])
+    step = max(1.0, len(members) / most)
+    return [members[int(place * step)] for place in range(min(most, len(members)))]
 
 
 def findings(members: Sequence[Member], asked: Sequence[str]) -> Findings:
@@ -77,29 +81,47 @@ def findings(members: Sequence[Member], asked: Sequence[str]) -> Findings:
     return [{asked[int(id_[1:])]: found.answer for id_, found in each.items()} for each in answers]
 
 
-def looks_ahead(members: Sequence[Member], found: Findings) -> set[str]:
-    """The programs whose answers change when what follows the span is cut off: they judge episodes, not subgoals."""
-    changed = set()
+def blames_ahead(members: Sequence[Member], found: Findings) -> set[str]:
+    """The programs that fail a span for what follows it: they judge episodes, not subgoals."""
+    blamed = set()
     inner = [(m, old) for m, old in zip(members, found, strict=True) if not m.is_last]
     for member, old in inner[:: max(1, len(inner) // PROBES)]:
         (new,) = findings([member.alone()], list(old))
-        changed |= {name for name in old if new[name] != old[name]}
-    return changed
+        blamed |= {name for name in old if old[name] == "fail" != new[name]}
+    return blamed
 
 
-def failing(members: Sequence[Member], found: Findings, holds: dict[str, str]) -> list[Failing]:
-    """The programs that tell good members from bad ones, those that fail most often first."""
+def failing(
+    members: Sequence[Member], found: Findings, holds: Mapping[str, str], prior: Prior
+) -> list[Failing]:
+    """The programs that tell good members from bad ones, those that fail most often first.
+
+    One that does so elsewhere, and applies to most members here, counts too: what went wrong there may go wrong here.
+    """
     chosen = []
     for name, statement in holds.items():
         answers = [each[name] for each in found]
-        fails, passes = ([i for i, a in enumerate(answers) if a == kind] for kind in ("fail", "pass"))
-        caps = _caps(members, found, name, fails, passes)
-        decided = len(fails) + len(passes)
-        often = len(fails) >= max(2, RARE * len(members))
-        if caps is None or not often or answers.count("undecided") > MAX_UNDECIDED * decided:
+        fails, passes = answers.count("fail"), answers.count("pass")
+        often = fails >= max(2, RARE * len(members)) or (not fails and 2 * passes > len(members))
+        if name not in prior or not often or answers.count("undecided") > MAX_UNDECIDED * (fails + passes):
             continue
-        chosen.append(Failing(program=name, holds=statement, caps=caps, fails=len(fails), of=len(answers)))
+        if _good(members, found, name, "fail") > _good(members, found, name, "pass"):
+            continue
+        bad, good = (_mean(members, found, name, kind, prior[name]) for kind in ("fail", "pass"))
+        caps = next((caps for most, caps in CAPS if bad <= most * good), None)
+        if caps is not None:
+            chosen.append(Failing(program=name, holds=statement, caps=caps, fails=fails, of=len(answers)))
     return sorted(chosen, key=lambda each: (-each.fails, each.program))
+
+
+def prior_of(members: Sequence[Member], found: Findings) -> Prior:
+    """The mean quality of the members that fail a program, and of those that pass it, where there are both."""
+    prior = {}
+    for name in found[0] if found else ():
+        answers = {each[name] for each in found}
+        if {"fail", "pass"} <= answers:
+            prior[name] = {kind: _mean(members, found, name, kind, {}) for kind in ("fail", "pass")}
+    return prior
 
 
 def applying(found: Findings, holds: dict[str, str]) -> list[str]:
@@ -127,15 +149,22 @@ def masked_error(text: str) -> str:
     return re.sub(r"[^\w ,.']", "", re.sub(r"^\W*\w+_\w+:?", "", text)).strip()[:120]
 
 
-def _caps(
-    members: Sequence[Member], found: Findings, name: str, fails: Sequence[int], passes: Sequence[int]
-) -> int | None:
-    """What a failure leaves; None where those that fail end no worse."""
-    if not fails or not passes:
-        return None
-    bad, good = (fmean(_quality(members[i], found[i], name) for i in which) for which in (fails, passes))
-    ratio = bad / good if good > 0 else 1.0
-    return next((caps for most, caps in CAPS if ratio <= most), None)
+def _mean(
+    members: Sequence[Member], found: Findings, name: str, kind: str, prior: Mapping[str, float]
+) -> float:
+    """The mean quality of the members with this answer, by their parts, drawn towards the prior."""
+    total, weights = (PRIOR * prior[kind], PRIOR) if prior else (0.0, 0.0)
+    for member, answers in zip(members, found, strict=True):
+        if answers[name] == kind:
+            total += member.part * _quality(member, answers, name)
+            weights += member.part
+    return total / weights
+
+
+def _good(members: Sequence[Member], found: Findings, name: str, kind: str) -> float:
+    """How many good members have this answer: what most of them fail asks for something else than the skill."""
+    pairs = zip(members, found, strict=True)
+    return sum(m.part * _quality(m, answers, name) for m, answers in pairs if answers[name] == kind)
 
 
 def _quality(member: Member, answers: dict[str, Answer], but: str) -> float:

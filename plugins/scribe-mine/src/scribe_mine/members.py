@@ -36,7 +36,8 @@ class Member:
     """A subgoal, its skill's name where the policy said one, and what describes the step.
 
     `phrases` are of the situation and of what was done in it; `shape` counts the types of the arguments and the
-    calls; `request` and `said` are the words of the last request and of an answer in place of calls.
+    calls; `request` and `said` are the words of the last request and of an answer in place of calls. `part` is the share
+    that it has in its trajectory, for the outcome is that of all of it.
     """
 
     subgoal: Subgoal
@@ -45,6 +46,7 @@ class Member:
     shape: Mapping[str, int]
     request: tuple[str, ...]
     said: tuple[str, ...]
+    part: float = 1.0
 
     @property
     def id(self) -> str:
@@ -73,13 +75,13 @@ async def members_of(trajectories: Sequence[Trajectory], segmenter: Segmenter) -
     usable = [trajectory for trajectory in trajectories if trajectory.status != "error"]
     spans = await segmenter.segment(usable)
     return [
-        describe(Subgoal(trajectory=trajectory, span=span))
+        describe(Subgoal(trajectory=trajectory, span=span), 1 / len(found))
         for trajectory, found in zip(usable, spans, strict=True)
         for span in found
     ]
 
 
-def describe(subgoal: Subgoal) -> Member:
+def describe(subgoal: Subgoal, part: float = 1.0) -> Member:
     """The member that a subgoal is."""
     calls = span_calls(subgoal)[:_MAX_CALLS]
     own = [message for message in span_messages(subgoal) if message.role == "assistant"]
@@ -91,6 +93,7 @@ def describe(subgoal: Subgoal) -> Member:
         shape=Counter(_shape(calls)),
         request=tuple(words(masked(request_of(subgoal)))),
         said=tuple(words(masked(said))),
+        part=part,
     )
 
 

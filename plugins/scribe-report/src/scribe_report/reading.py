@@ -45,6 +45,26 @@ class Snapshot:
 
 
 @frozen(kw_only=True)
+class Change:
+    """What a refresh proposed for the skill library; `refused` says why it was not taken up, and is empty where it was."""
+
+    kind: str
+    skill: str
+    reason: str
+    refused: str
+
+
+@frozen(kw_only=True)
+class Refresh:
+    """A refresh of the skill library after a step, with the digests before and after it."""
+
+    step: int
+    before: str
+    library: str
+    changes: tuple[Change, ...]
+
+
+@frozen(kw_only=True)
 class Run:
     """A run as its folder tells it. `seconds` is by activity, and holds "other" for what no event accounts for."""
 
@@ -55,6 +75,7 @@ class Run:
     finished: bool
     seconds: Mapping[str, float]
     snapshots: tuple[Snapshot, ...]
+    refreshes: tuple[Refresh, ...] = ()
 
 
 def read_run(path: Path, name: str | None = None) -> Run:
@@ -63,7 +84,11 @@ def read_run(path: Path, name: str | None = None) -> Run:
     manifest = _manifest(path / MANIFEST)
     events = list(_records(path / "events.jsonl"))
     steps: dict[int, Step] = {}
+    refreshes: dict[int, Refresh] = {}
     for where, event in events:
+        if event.get("event") == "refresh":
+            refresh = _refresh(where, event)
+            refreshes[refresh.step] = refresh
         if event.get("event") == "step":
             # A resumed run repeats the steps after its last checkpoint; the last telling is the one it learnt from.
             step = _step(where, event)
@@ -76,6 +101,7 @@ def read_run(path: Path, name: str | None = None) -> Run:
         finished=any(event.get("event") == "run_finished" for _, event in events),
         seconds=_seconds(events),
         snapshots=tuple(_snapshots(path / "evaluations", name)),
+        refreshes=tuple(refreshes[step] for step in sorted(refreshes)),
     )
 
 
@@ -120,6 +146,28 @@ def _step(where: str, event: Json) -> Step:
         if key not in _NO_METRIC and key not in values and type(value) in (int, float):
             values[key] = _number(where, key, value)
     return Step(number=_count(where, "step", event.get("step")), values=values)
+
+
+def _refresh(where: str, event: Json) -> Refresh:
+    changes = event.get("changes")
+    _expect(isinstance(changes, list), f"{where}: changes", "a list", changes)
+    digests = {key: event.get(key) for key in ("before", "library")}
+    for key, value in digests.items():
+        _expect(isinstance(value, str), f"{where}: {key}", "a digest", value)
+    return Refresh(
+        step=_count(where, "step", event.get("step")),
+        changes=tuple(_change(f"{where}: changes[{i}]", each) for i, each in enumerate(changes or ())),
+        **{key: str(value) for key, value in digests.items()},
+    )
+
+
+def _change(where: str, change: object) -> Change:
+    _expect(isinstance(change, dict), where, "an object", change)
+    assert isinstance(change, dict)
+    keys = ("kind", "skill", "reason", "refused")
+    for key in keys:
+        _expect(isinstance(change.get(key), str), f"{where}.{key}", "text", change.get(key))
+    return Change(**{key: change[key] for key in keys})
 
 
 def _planned(events: Sequence[tuple[str, Json]]) -> int | None:

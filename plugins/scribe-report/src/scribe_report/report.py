@@ -82,6 +82,7 @@ def _sections(runs: Sequence[Run], splits: Sequence[_Split]) -> Iterator[str]:
         yield _evaluated(split)
     if shown := picture("Reward, outcome and process of each step", charts.curves, runs):
         yield f"<h2>Training</h2><p class='note'>{_CURVES}</p>{shown}"
+    yield _libraries(runs)
     yield _optimizers(runs)
     if shown := picture("Where time went", charts.times, runs):
         yield f"<h2>Where time went</h2>{shown}"
@@ -124,6 +125,11 @@ def _skills(split: _Split) -> str:
     dots = " Small dots: the evaluations between." if between else ""
     note = f"From {first} to {last}.{dots}"
     return f"<h3>Skills</h3><p class='note'>{note}</p>{shown}" if shown else ""
+
+
+def _libraries(runs: Sequence[Run]) -> str:
+    parts = [f"<h3>{text(run.name, 80)}</h3>{tables.refreshes(run)}" for run in runs if run.refreshes]
+    return f"<h2>Skill library</h2>{''.join(parts)}" if parts else ""
 
 
 def _optimizers(runs: Sequence[Run]) -> str:

@@ -89,6 +89,31 @@ def evaluations(snapshots: Sequence[Snapshot]) -> str:
     return f"<table>{head}{''.join(rows)}</table>"
 
 
+def refreshes(run: Run) -> str:
+    """A line per change of the skill library that was taken up, and the others folded away."""
+    taken, refused = [], []
+    for refresh in run.refreshes:
+        for change in refresh.changes:
+            into = refused if change.refused else taken
+            into.append(
+                f"<tr><td class='n'>{refresh.step:,}</td><td>{text(change.kind, 20)}</td><td>{text(change.skill, 80)}</td>"
+                f"<td>{text(change.reason, 300)}</td><td>{text(change.refused or 'taken up', 300)}</td></tr>"
+            )
+    head = _head("-step", "change", "skill", "why", "outcome")
+    libraries = " → ".join(
+        text(digest[:12], 12)
+        for digest in dict.fromkeys(d for refresh in run.refreshes for d in (refresh.before, refresh.library))
+    )
+    shown = f"<p class='note'>{len(run.refreshes):,} refreshes; the library's digest: {libraries}.</p>"
+    shown += f"<table>{head}{''.join(taken)}</table>" if taken else "<p>No change was taken up.</p>"
+    if refused:
+        shown += (
+            f"<details><summary>{len(refused):,} proposals that were not taken up</summary>"
+            f"<table>{head}{''.join(refused)}</table></details>"
+        )
+    return shown
+
+
 def details(runs: Sequence[Run]) -> str:
     """Everything that a run was made of, folded away."""
     parts = []
