@@ -78,7 +78,7 @@ def logged_and_read(folder: RunFolder, trajectory: Trajectory) -> tuple[Scored, 
     """A scored trajectory, and the same as a resumed run reads it."""
     (scored,) = SCORER.score([trajectory])
     folder.log_trajectory(1, trajectory)
-    folder.log_score(1, scored)
+    folder.log_score(1, scored, "0123abcd")
     rollouts, scores = folder.replay(after=0)
     assert rollouts[1][trajectory.id] == trajectory
     return scored, scores[trajectory.id]
