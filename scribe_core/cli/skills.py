@@ -14,9 +14,11 @@ from scribe_core.builders import build
 from scribe_core.cli.common import columns
 from scribe_core.cli.main import FAILED
 from scribe_core.cli.skill_files import export_skills, import_skills, lock
+from scribe_core.cli.skill_review import review
 from scribe_core.errors import ConfigError, suggest
 from scribe_core.registry import Registry
 from scribe_core.skills import Library, Prototype, calibration_problems, dump_prototype, lint, merge
+from scribe_core.skills.lint import NOT_CHECKED
 
 DEFAULT_LIBRARY = "scribe-skills"
 
@@ -39,7 +41,7 @@ def skills(ctx: click.Context) -> None:
         click.echo(ctx.get_help())
 
 
-for command in (lock, export_skills, import_skills):
+for command in (lock, export_skills, import_skills, review):
     skills.add_command(command)
 
 
@@ -91,11 +93,15 @@ def lint_skills(ctx: click.Context, names: tuple[str, ...], as_json: bool) -> No
         judge = build(registry.get("judges", "programs")())
         with redirect_stdout(sys.stderr):
             problems += aio.run(calibration_problems(library, judge))
+    notes = [problem for problem in problems if problem.rule == NOT_CHECKED]
+    problems = [problem for problem in problems if problem.rule != NOT_CHECKED]
     rows = [{"prototype": p.prototype, "rule": p.rule, "message": p.message} for p in problems]
     if as_json:
         click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
     else:
         lines = [f"{row['prototype']}: {row['rule']}: {row['message']}" for row in rows]
+        if notes:
+            lines.append(f"not checked: {len(notes)} calibration case(s) that a model must decide")
         click.echo("\n".join([*lines, f"{len(library)} prototypes, {len(rows)} problem(s)"]))
     if problems:
         ctx.exit(FAILED)

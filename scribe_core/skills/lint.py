@@ -19,6 +19,8 @@ MAX_MODEL_CHECKS = 3
 MAX_RUBRIC_TOKENS = 1500
 """What a judge's prompt spends on a rubric at most, by a cautious guess."""
 CHARACTERS_PER_TOKEN = 3
+NOT_CHECKED = "not checked"
+"""The rule of what is noted and is no problem: a calibration case that the judge at hand cannot decide."""
 NEAR_DUPLICATE = 0.8
 """Jaccard similarity of the words of two `when_to_use` above which no router tells them apart."""
 
@@ -51,7 +53,11 @@ def lint(library: Library, programs: Collection[str]) -> list[Problem]:
 
 
 async def calibration_problems(library: Library, judge: Judge) -> list[Problem]:
-    """The calibration cases that `judge` does not score as they are labelled."""
+    """The calibration cases that `judge` does not score as they are labelled.
+
+    Problems with the rule "not checked" are none: there the judge abstained, and the prototype has checks
+    that only a model decides.
+    """
     found, cases, requests = [], [], []
     for prototype in library.values():
         for index, case in enumerate(prototype.calibration):
@@ -62,7 +68,9 @@ async def calibration_problems(library: Library, judge: Judge) -> list[Problem]:
                 found.append(Problem(prototype.id, "calibration", f"calibration[{index}].span: {error}"))
     verdicts = await judge.judge(requests) if requests else []
     for (id_, name, case), verdict in zip(cases, verdicts, strict=True):
-        if verdict.score != case.score:
+        if verdict.status == "abstained" and any(check.program is None for check in library[id_].checks):
+            found.append(Problem(id_, NOT_CHECKED, f"{name} needs a model: {verdict.reason}"))
+        elif verdict.score != case.score:
             got = verdict.status if verdict.score is None else f"{verdict.score:g}"
             message = f"{name} is labelled {case.score:g} and judged {got}: {verdict.reason}"
             found.append(Problem(id_, "calibration", message))
