@@ -31,6 +31,7 @@ PRIOR = 10.0
 """How many trajectories of evidence the whole corpus is worth beside a cluster's own."""
 MAX_UNDECIDED = 0.05
 MAX_ERRORS = 3
+MAX_BLAMED = 0.1
 PROBES = 40
 """Members that are looked at without what follows them."""
 
@@ -82,13 +83,14 @@ def findings(members: Sequence[Member], asked: Sequence[str]) -> Findings:
 
 
 def blames_ahead(members: Sequence[Member], found: Findings) -> set[str]:
-    """The programs that fail a span for what follows it: they judge episodes, not subgoals."""
-    blamed = set()
+    """The programs that often fail a span for what follows it: they judge episodes, not subgoals."""
+    blamed: Counter[str] = Counter()
     inner = [(m, old) for m, old in zip(members, found, strict=True) if not m.is_last]
-    for member, old in inner[:: max(1, len(inner) // PROBES)]:
+    probed = inner[:: max(1, len(inner) // PROBES)]
+    for member, old in probed:
         (new,) = findings([member.alone()], list(old))
-        blamed |= {name for name in old if old[name] == "fail" != new[name]}
-    return blamed
+        blamed.update(name for name in old if old[name] == "fail" != new[name])
+    return {name for name, count in blamed.items() if count > MAX_BLAMED * len(probed)}
 
 
 def failing(
