@@ -14,8 +14,10 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+import structlog
 from attrs import define, evolve, field, frozen
 
+from scribe_core.alarms import Watch
 from scribe_core.builders import build
 from scribe_core.config import Config
 from scribe_core.errors import ConfigError, RunError
@@ -30,6 +32,8 @@ from scribe_core.settings import RolloutSettings, TrainingSettings
 from scribe_core.tally import Tally
 from scribe_core.tools import by_name
 from scribe_core.types import Group, Scored, Task, Trajectory
+
+log = structlog.get_logger("scribe.training")
 
 
 @frozen(kw_only=True)
@@ -90,6 +94,7 @@ class _Training:
     scorer: Scorer
     trained: float = 0.0
     evaluated: set[int] = field(factory=set)
+    watch: Watch = field(factory=Watch)
     replayed: dict[int, dict[str, Trajectory]] = field(factory=dict)
     scores: dict[str, Scored] = field(factory=dict)
 
@@ -188,6 +193,8 @@ class _Training:
         """From the log: what the steps up to this one took (a replayed one counts once), and which were evaluated."""
         taken: dict[int, float] = {}
         for _, event in read_jsonl(self.folder.path / "events.jsonl"):
+            if isinstance(event.get("step"), int) and event["step"] <= last:
+                self.watch.see(event)
             match event:
                 case {"event": "step", "step": int(step), "seconds": dict(seconds)} if step <= last:
                     taken[step] = sum(value for value in seconds.values() if isinstance(value, float))
@@ -235,6 +242,9 @@ class _Training:
         )
         for tracker in self.trackers:
             tracker.log(record)
+        for alarm in self.watch.see(record):
+            log.warning(alarm.message, step=step)
+            self._log("alarm", step, alarm=alarm.name, message=alarm.message)
 
 
 def _summary(groups: Sequence[Group]) -> dict[str, Any]:
@@ -244,6 +254,7 @@ def _summary(groups: Sequence[Group]) -> dict[str, Any]:
         "outcome": mean(s.reward.outcome for s in rows),
         "process": mean(s.reward.process for s in rows),
         "truncated": fmean(s.trajectory.status == "truncated" for s in rows),
+        "subgoals": fmean(len(s.judgements) for s in rows),
         "skills": skill_scores(rows),
         "judging": Tally.of(rows).record(),
     }
