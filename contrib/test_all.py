@@ -28,10 +28,13 @@ CONSTRAINTS = ("--constraint", str(CONSTRAINTS_FILE), "--constraint", str(OURS))
 TEST_TOOLS = ("hypothesis", "pytest", "pytest-timeout")
 
 ACROSS = (
+    "tests/e2e",  # a policy, an optimizer and the report
     "tests/test_docs.py",  # every plugin that the documentation shows
+    "tests/test_injection.py",  # the benchmark's own module
     "tests/test_judge_faults.py",  # scribe-judge-openai, and the benchmark's own module
     "tests/test_judge_smollm2.py",  # the judges over the network, and scribe-policy-hf
     "tests/test_pairs_corruptions.py",  # scribe-env-bfcl, and the benchmark's own module
+    "tests/test_pairs_hacks.py",  # scribe-env-bfcl and the curated library
     "tests/test_repo.py",  # the checkout itself
 )
 """Tests of the core that need more than the core; they run in the full environment only (`make test`)."""
