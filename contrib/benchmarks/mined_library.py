@@ -39,17 +39,25 @@ def main() -> None:
     parser.add_argument("--per-kind", type=int, default=150, help="pairs of each corruption, at most")
     parser.add_argument("--seed", type=int, default=0, help="which tasks, and which mistakes")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="also write the mined library here")
+    parser.add_argument("--test-half", type=int, choices=(0, 1), default=1, help="the half that is not mined")
     options = parser.parse_args()
-    mined = [each.trajectory for each in generate(options.count, options.seed, halves=(0,))]
+    test = options.test_half
+    mined = [each.trajectory for each in generate(options.count, options.seed, halves=(1 - test,))]
     drafts = aio.run(build(Clusters()).mine(mined))
-    pairs = held_out(options.per_kind, options.seed)
+    pairs = held_out(options.per_kind, options.seed, test)
     print(f"{len(mined)} trajectories mined, {len(drafts)} drafts; {len(pairs)} pairs", file=sys.stderr)
     with tempfile.TemporaryDirectory() as folder:
         own = options.keep or Path(folder) / "mined"
         write(drafts, own)
         folder_of_drafts = f'{{ use = "folder", path = {json.dumps(str(own))} }}'
         results = {"mined": score(pairs, folder_of_drafts), "curated": score(pairs, CURATED)}
-    report = {"seed": options.seed, "mined_from": len(mined), "drafts": len(drafts), "pairs": len(pairs)}
+    report = {
+        "seed": options.seed,
+        "test_half": test,
+        "mined_from": len(mined),
+        "drafts": len(drafts),
+        "pairs": len(pairs),
+    }
     for name, found in results.items():
         figures = {**compared(pairs, found), "references": references(pairs, found)}
         print(f"\n{name}", file=sys.stderr)
@@ -62,11 +70,11 @@ def main() -> None:
     print(json.dumps(report))
 
 
-def held_out(per_kind: int, seed: int) -> list[Pair]:
-    """Pairs of the tasks of the other half."""
+def held_out(per_kind: int, seed: int, test: int) -> list[Pair]:
+    """Pairs of the tasks of one half."""
     categories = tuple(category for category in SINGLE_TURN if has_answers(category))
     environment = BFCL(categories=categories).build()
-    cases = [case for case in read_cases(environment, SPLITS) if half(case.task.id) == 1]
+    cases = [case for case in read_cases(environment, SPLITS) if half(case.task.id) == test]
     return list(make_pairs(environment, cases, per_kind, seed))
 
 

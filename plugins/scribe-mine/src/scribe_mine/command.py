@@ -101,11 +101,11 @@ def _nearest(drafts: "list[Prototype]", names: tuple[str, ...]) -> dict[str, str
     from scribe_core.cli.skills import load
     from scribe_core.skills.near import nearest
 
-    library = load(names) if names else {}
-    found = {draft.id: nearest(draft, library.values(), 1) for draft in drafts}
-    return {
-        id_: f", {each.share:.0%} like {each.prototype.id}" for id_, (each, *_) in found.items() if library
-    }
+    if not names:
+        return {}
+    library = load(names).values()
+    found = ((draft.id, each) for draft in drafts for each in nearest(draft, library, 1))
+    return {id_: f", {each.share:.0%} like {each.prototype.id}" for id_, each in found}
 
 
 def _write(drafts: "list[Prototype]", folder: Path) -> None:
