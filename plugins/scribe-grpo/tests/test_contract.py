@@ -20,6 +20,18 @@ class TestGRPOThatReusesABatch(OptimizerContract):
         return GRPO(learning_rate=1e-2, epochs=3, batch_tokens=1)
 
 
+class TestGRPOBySubgoal(OptimizerContract):
+    def builder(self) -> GRPO:
+        return GRPO(learning_rate=1e-2, credit="subgoal", loss="grpo", importance="sequence", clip_high=0.3)
+
+
+class TestGRPODecoupled(OptimizerContract):
+    def builder(self) -> GRPO:
+        return GRPO(
+            learning_rate=1e-2, credit="decoupled", loss="dr_grpo", decay_steps=10, mask_truncated=True
+        )
+
+
 class TestSFT(OptimizerContract):
     def builder(self) -> SFT:
         return SFT()

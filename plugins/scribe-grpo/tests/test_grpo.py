@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load as load_file_bytes
 from safetensors.torch import save
-from scribe_grpo import advantages
+from scribe_grpo import advantages, losses
 from scribe_grpo.builders import GRPO, SFT
 from scribe_grpo.credit import token_advantages
 from scribe_grpo.losses import clipped_gain, kl, token_ratio
@@ -379,6 +380,79 @@ def test_warm_up_decay_and_the_norms_bound_by_hand() -> None:
             adam.step()
             rates.append(adam._adam.param_groups[0]["lr"])
         assert rates == pytest.approx([0.2, 0.3, 0.3])
+
+
+def test_the_rate_falls_linearly_after_the_warm_up() -> None:
+    options = AdamOptions(
+        learning_rate=0.3, weight_decay=0.0, max_grad_norm=1.0, warmup_steps=2, decay_steps=4
+    )
+    rates = [options.rate(step) for step in range(1, 10)]
+    assert rates == pytest.approx([0.1, 0.2, 0.3, 0.225, 0.15, 0.075, 0, 0, 0])
+
+
+def test_a_gradient_that_exploded_changes_nothing(policy) -> None:
+    group = rollouts(policy, [("yes", 1.0), ("no", 0.0)])
+    before = weights(policy)
+    metrics = GRPO(learning_rate=1e-2, skip_grad_norm=1e-6).build().step(policy, [group])
+    assert metrics["skipped"] == 1
+    assert metrics["grad_norm"] > 1e-6
+    assert torch.equal(weights(policy), before)
+    assert GRPO(skip_grad_norm=1e6).build().step(policy, [group])["skipped"] == 0
+
+
+def test_lengths_and_weights_by_hand() -> None:
+    lengths = torch.tensor([4.0, 1.0, 0.0])
+    assert losses.grpo(lengths).tolist() == pytest.approx([1 / 12, 1 / 3, 1 / 3])
+    assert losses.dr_grpo(lengths, 10).tolist() == pytest.approx([1 / 30] * 3)
+    assert losses.dapo(lengths).tolist() == pytest.approx([0.2] * 3)
+
+
+def test_the_ratio_of_a_sequence_by_hand() -> None:
+    new, mask = torch.tensor([[1.0, 2.0, 9.0], [5.0, 5.0, 5.0]]), torch.tensor([[1.0, 1.0, 0.0], [0.0] * 3])
+    assert losses.sequence_ratio(new, torch.zeros(2, 3), mask).tolist() == [
+        [pytest.approx(math.exp(1.5))],
+        [1.0],
+    ]
+
+
+def test_a_masked_truncated_rollout_is_compared_with_and_not_learned_from(policy) -> None:
+    """Its reward stays in the group's mean; its tokens are in no gradient."""
+    group = rollouts(policy, [("yes", 1.0), ("no", 0.0), ("maybe", 0.5)])
+    group[0] = evolve(group[0], trajectory=evolve(group[0].trajectory, status="truncated"))
+    rows = policy.rows([Conversation(messages=s.trajectory.messages) for s in group])
+    for masked in (False, True):
+        optimizer = GRPO(mask_truncated=masked).build()
+        batch = optimizer.batch(group, rows, token_advantages(group, rows, GRPO()))
+        assert [any(row.mask) for row in batch.rows] == [not masked, True, True]
+        assert float(batch.advantages[1][0]) == pytest.approx(-math.sqrt(1.5))
+        optimizer.accumulate(policy, batch)
+        found = flat_gradient(policy)
+        kept = [1, 2] if masked else [0, 1, 2]
+        total = sum(len(rows[i].tokens) for i in kept)
+        chosen = policy.logprobs([rows[i] for i in kept])
+        values = torch.stack([batch.advantages[i][0] for i in kept])
+        (-(chosen * values[:, None]).sum() / total).backward()
+        assert torch.allclose(found, flat_gradient(policy), rtol=1e-4, atol=1e-7)
+
+
+def test_the_figures_of_a_step(policy) -> None:
+    asked = Conversation(messages=(Message(role="user", content="q"),))
+    drawn = policy.generate([asked] * 3, Sampling(max_tokens=5), range(3))
+    group = [
+        Scored(
+            trajectory=Trajectory(id=str(i), messages=(*asked.messages, completion.message)),
+            judgements=(),
+            reward=Reward(value=value, process=value, outcome=None),
+        )
+        for i, (completion, value) in enumerate(zip(drawn, (1.0, 0.0, None), strict=True))
+    ]
+    found = GRPO().build().step(policy, [group, [group[2]]])
+    lengths = [len(c.message.sampled.token_ids) for c in drawn]
+    logprobs = [value for i in (0, 1, 2, 2) for value in drawn[i].message.sampled.logprobs]
+    assert found["entropy"] == pytest.approx(-sum(logprobs) / len(logprobs))
+    assert found["advantage_max"] == pytest.approx(1.0)
+    assert found["advantage_mean"] == pytest.approx((lengths[0] - lengths[1]) / sum(lengths[:2]))
+    assert (found["zero_variance_groups"], found["failed_rows"]) == (0.5, 0.5)
 
 
 @given(

@@ -22,7 +22,7 @@ def dr_grpo(lengths: Tensor, longest: int) -> Tensor:
 
     https://arxiv.org/abs/2503.20783, where L is the longest completion allowed.
     """
-    return torch.full_like(lengths, 1 / (len(lengths) * longest))
+    return torch.ones_like(lengths) / (len(lengths) * longest)
 
 
 def dapo(lengths: Tensor) -> Tensor:
