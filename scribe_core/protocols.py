@@ -153,6 +153,14 @@ class Router(Protocol):
         """Depends on the set of prototypes in the library, never on their order."""
 
 
+@runtime_checkable
+class Ranking(Protocol):
+    """A router that says more than its first choice. Optional; `scribe bench routing` asks for it."""
+
+    async def rank(self, subgoals: Sequence[Subgoal], library: "Library") -> list[list[tuple[str, float]]]:
+        """For each subgoal, the ids of prototypes with a confidence in [0, 1], best first."""
+
+
 @frozen(kw_only=True)
 class JudgeRequest:
     """Judge this span with this prototype; `sample` tells repeated judgements of one input apart."""

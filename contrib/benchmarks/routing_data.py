@@ -1,7 +1,8 @@
 """Labelled subgoals for `scribe bench routing`, from trajectories of real policies and environments.
 
-    python contrib/benchmarks/routing_data.py --out FOLDER [--runs RUN...] [--per-skill 60] [--seed 0]
-    scribe bench routing --file FOLDER/test.jsonl --members FOLDER/members.jsonl
+    python contrib/benchmarks/routing_data.py --out FOLDER [--runs RUN...] [--seed 0]
+    scribe bench routing --file FOLDER/test.jsonl --set scorer.router.use=trained \\
+        --set scorer.router.members=FOLDER/members.jsonl
 
 Writes members.jsonl, to fit a router on, and test.jsonl; all subgoals of a group of tasks (those with the same tools
 on offer, or of the same conversation) are in one of them. Sources: reference calls of the Berkeley Function Calling
@@ -47,7 +48,7 @@ from typing import Any
 from attrs import evolve, frozen
 from corruptions import STRUCTURAL, VALUES, Calls, Case, Pool
 from pairs import SPLITS, read_cases
-from routing_turns import DECLINES, replayed
+from routing_turns import DECLINES, half, replayed
 from scribe_env_bfcl import BFCL
 from scribe_env_bfcl.data import CATEGORIES
 from scribe_env_bfcl.environment import BFCLEnvironment
@@ -57,11 +58,14 @@ from scribe_core.spans import canonical_json
 from scribe_core.trajectories import dump_trajectory, parse_trajectory
 from scribe_core.types import Message, Task, ToolCall, ToolSpec, Trajectory
 
-_NAMES = frozenset(
-    ["city", "location", "place", "country", "state", "region", "address", "destination", "origin", "venue", "area", "date", "time", "day", "month", "year", "deadline", "departure", "arrival", "name", "title", "artist", "author", "player", "team", "person", "user", "customer", "company", "restaurant", "hotel", "movie", "movies", "song", "book", "event", "landmark", "museum", "building", "president", "leader"]
+_NAMES = (
+    "city location place country state region address destination origin venue area date time day "
+    "month year deadline departure arrival name title artist author player team person user "
+    "customer company restaurant hotel movie movies song book event landmark museum building "
+    "president leader"
 )
 """Words of a parameter's name that say that it takes a place, a time, a person or a title."""
-_NO_QUANTITY = frozenset(["id", "ids", "code", "zip", "year", "month", "day", "date", "time", "index", "port", "phone"])
+_NO_QUANTITY = "id ids code zip year month day date time index port phone"
 
 
 @frozen(kw_only=True)
@@ -90,10 +94,10 @@ def main() -> None:
         found += logged(environment, run)
     options.out.mkdir(parents=True, exist_ok=True)
     report: dict[str, Any] = {"found": len(found)}
-    for half, name in enumerate(("members", "test")):
-        chosen = balanced(
-            [each for each in found if _half(each.group) == half], options.per_skill, options.seed
-        )
+    for number, name in enumerate(("members", "test")):
+        most = (options.members, options.per_skill)[number]
+        mine = [each for each in found if half(each.group, options.seed) == number]
+        chosen = balanced(mine, most, options.seed)
         text = "".join(each.line() + "\n" for each in chosen)
         (options.out / f"{name}.jsonl").write_text(text, encoding="utf-8")
         report[name] = {
@@ -111,13 +115,14 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--runs", type=Path, nargs="*", default=[], metavar="RUN", help="folders of runs on bfcl"
     )
-    parser.add_argument("--per-skill", type=int, default=60, help="at most so many of a skill in each half")
-    parser.add_argument("--seed", type=int, default=0, help="which tasks, and which mistakes")
+    parser.add_argument("--per-skill", type=int, default=60, help="at most so many of a skill in the test")
+    parser.add_argument(
+        "--members", type=int, default=150, help="at most so many of a skill among the members"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, help="which tasks are whose, and which mistakes are made"
+    )
     return parser.parse_args()
-
-
-def _half(group: str) -> int:
-    return int(sha256(f"half/{group}".encode()).hexdigest(), 16) % 2
 
 
 def balanced(found: Iterable[Labelled], per_skill: int, seed: int) -> list[Labelled]:
@@ -157,8 +162,9 @@ def single_turns(environment: BFCLEnvironment, seed: int) -> Iterator[Labelled]:
     for task in (task for split in SPLITS for task in environment.tasks(split)):
         rng = random.Random(f"{seed}/{task.id}")  # noqa: S311
         if "irrelevance" in task.metadata["category"]:
-            answer = Message(role="assistant", content=rng.choice(DECLINES))
-            yield from _labelled(task, environment.open(task).tools, (), answer, "reference")
+            tools = environment.open(task).tools
+            answer = Message(role="assistant", content=rng.choice(DECLINES[half(_group(task, tools), seed)]))
+            yield from _labelled(task, tools, (), answer, "reference")
         else:
             answer = Message(
                 role="assistant", content="I will do my best to help with: " + task.messages[-1].content
@@ -213,7 +219,6 @@ def _labelled(
 ) -> Iterator[Labelled]:
     skill = first_action(task.metadata["category"], tools, reference, answer)
     if skill:
-        names = canonical_json(sorted(tool.name for tool in tools)) if tools else task.id
         kind = source.partition("/")[0] if source.startswith("sampled") else source
         trajectory = Trajectory(
             id=f"{task.id}/{source}", task_id=task.id, messages=(*task.messages, answer), tools=tuple(tools)
@@ -222,9 +227,15 @@ def _labelled(
             trajectory=trajectory,
             start=len(task.messages),
             skill=skill,
-            group=sha256(names.encode()).hexdigest()[:16],
+            group=_group(task, tools),
             source=kind,
         )
+
+
+def _group(task: Task, tools: Sequence[ToolSpec]) -> str:
+    """Tasks with the same tools on offer are one group."""
+    names = canonical_json(sorted(tool.name for tool in tools)) if tools else task.id
+    return sha256(names.encode()).hexdigest()[:16]
 
 
 def first_action(category: str, tools: Sequence[ToolSpec], reference: Calls, answer: Message) -> str | None:
@@ -273,11 +284,11 @@ def by_arguments(tool: ToolSpec, call: ToolCall) -> str | None:
         if isinstance(value, str) and "enum" not in declared.get(name, {})
     ]
     numbers = [name for name, value in given.items() if type(value) in (int, float)]
-    if (texts and numbers) or any(_words(name) & _NO_QUANTITY for name in numbers):
+    if (texts and numbers) or any(_words(name) & {*_NO_QUANTITY.split()} for name in numbers):
         return None
     if numbers:
         return "quantities-and-units"
-    named = sum(bool(_words(name) & _NAMES) for name in texts)
+    named = sum(bool(_words(name) & {*_NAMES.split()}) for name in texts)
     if named not in (0, len(texts)):
         return None
     return "places-dates-and-names" if named else "single-call"

@@ -10,6 +10,7 @@ import importlib
 import json
 import random
 from collections.abc import Iterator, Mapping, Sequence
+from hashlib import sha256
 from typing import Any
 
 from attrs import evolve
@@ -33,35 +34,51 @@ _CODE = "bfcl_eval.eval_checker.multi_turn_eval.func_source_code"
 _NOW = "Another function is available to you now. Please go on."
 
 DECLINES = (
-    "Nothing among these functions can do that.",
-    "Sorry, this is outside of what I have functions for.",
-    "I can't do this with what is available to me here.",
-    "That would need a function which I have not been given.",
-    "Unfortunately there is no way for me to look that up.",
-    "I am afraid I lack the means for it. Can I do something else for you?",
+    (
+        "Nothing among these functions can do that.",
+        "Sorry, this is outside of what I have functions for.",
+        "I can't do this with what is available to me here.",
+        "That would need a function which I have not been given.",
+    ),
+    (
+        "Unfortunately there is no way for me to look that up.",
+        "I am afraid I lack the means for it. Can I do something else for you?",
+        "My abilities do not stretch to this request.",
+        "No, that cannot be done from here.",
+    ),
 )
+"""What is said, by the half that a task belongs to: members and test share no wording."""
 _ASKS = (
-    "Before I go on, please tell me the exact {name}.",
-    "What {name} would you like me to use?",
-    "Your message leaves the {name} open. Could you give it to me?",
-    "I am missing the {name}.",
-    "Sure. Which {name}?",
+    (
+        "Before I go on, please tell me the exact {name}.",
+        "What {name} would you like me to use?",
+        "I am missing the {name}.",
+    ),
+    (
+        "Your message leaves the {name} open. Could you give it to me?",
+        "Sure. Which {name}?",
+        "Happy to, as soon as I know the {name}!",
+    ),
 )
 _REPORTS = (
-    "I tried, but it was refused: {error}",
-    "It could not be done. The system says: {error}",
-    "Sorry, no success: {error}",
-    "Something went wrong ({error}), so nothing has changed.",
+    ("I tried, but it was refused: {error}", "It could not be done. The system says: {error}"),
+    ("Sorry, no success: {error}", "Something went wrong ({error}), so nothing has changed."),
 )
 _ANSWERS = (
-    "All set. {result}",
-    "This is what came back: {result}",
-    "It went through: {result}",
-    "Here you are: {result}. Anything else?",
-    "{result}",
+    ("All set. {result}", "This is what came back: {result}", "{result}"),
+    (
+        "It went through: {result}",
+        "Here you are: {result}. Anything else?",
+        "Finished, with {result} at the end",
+    ),
 )
 
 Row = Mapping[str, Any]
+
+
+def half(group: str, seed: int) -> int:
+    """0 for members, 1 for the test."""
+    return int(sha256(f"half/{seed}/{group}".encode()).hexdigest(), 16) % 2
 
 
 def group_of_conversation(id_: str) -> str:
@@ -99,6 +116,8 @@ class _Replay:
 
     def __init__(self, row: Row, docs: Sequence[Mapping[str, ToolSpec]], style: str, seed: int) -> None:
         self.row, self.style = row, style
+        self.group = group_of_conversation(row["id"])
+        self.half = half(self.group, seed)
         self.rng = random.Random(f"{seed}/{row['id']}/{style}")  # noqa: S311 - a sample, not a secret
         excluded = row.get("excluded_function", ())
         self.all_tools = {name: tool for each in docs for name, tool in each.items() if name not in excluded}
@@ -142,14 +161,14 @@ class _Replay:
     def _wordy_turn(self, turn: int) -> None:
         if "miss_param" in self.row["id"]:
             name = self.rng.choice(("name", "value", "amount", "file", "recipient", "number"))
-            self._say(self.rng.choice(_ASKS).format(name=name), "ask-for-missing")
+            self._say(self.rng.choice(_ASKS[self.half]).format(name=name), "ask-for-missing")
             return
         if self.style == "slips" and self.held_back:
             call = ToolCall(name=sorted(self.held_back)[0], arguments={})
             self._make([call], "call-offered-tools")
             self.messages = self.messages[:-2]
         # Later in a conversation two prototypes claim the turn: what lacks is a function, but it is no first request.
-        self._say(self.rng.choice(DECLINES), "decline-when-none-fits" if turn == 0 else None)
+        self._say(self.rng.choice(DECLINES[self.half]), "decline-when-none-fits" if turn == 0 else None)
 
     def _at_once(self, calls: list[ToolCall]) -> None:
         if len({call.name for call in calls}) == 1:
@@ -183,14 +202,14 @@ class _Replay:
 
     def _report(self) -> None:
         error = json.loads(self.messages[-1].content)["error"]
-        self._say(self.rng.choice(_REPORTS).format(error=error), "report-failure")
+        self._say(self.rng.choice(_REPORTS[self.half]).format(error=error), "report-failure")
 
     def _answer(self) -> None:
         if self._failed():
             self._report()
             return
         result = self.messages[-1].content.strip("{}").replace('"', "")[:200]
-        self._say(self.rng.choice(_ANSWERS).format(result=result), "answer-from-results")
+        self._say(self.rng.choice(_ANSWERS[self.half]).format(result=result), "answer-from-results")
 
     def _grounded(self, call: ToolCall, since: int) -> bool:
         """Whether a value of the call stands in a result of this turn, and nowhere in what was asked."""
@@ -240,10 +259,9 @@ class _Replay:
             messages=tuple(self.messages),
             tools=tools,
         )
-        group = group_of_conversation(self.row["id"])
         source = f"replayed/{self.style}"
         self.found.append(
-            {"trajectory": trajectory, "start": start, "skill": skill, "group": group, "source": source}
+            {"trajectory": trajectory, "start": start, "skill": skill, "group": self.group, "source": source}
         )
 
 

@@ -77,17 +77,25 @@ class _LexicalRouter:
     min_confidence: float
 
     async def route(self, subgoals: Sequence[Subgoal], library: Library) -> list[Route]:
-        index = _index(library)
-        return [self._route(subgoal, index, library) for subgoal in subgoals]
+        return [self._route(ranked, library) for ranked in await self.rank(subgoals, library)]
 
-    def _route(self, subgoal: Subgoal, index: "_Index", library: Library) -> Route:
-        scores = index.scores(subgoal)
-        ranked = sorted(scores, key=lambda id_: (-scores[id_], id_))
-        best, second = ([scores[id_] for id_ in ranked[:2]] + [0.0, 0.0])[:2]
-        confidence = _confidence(best, second)
+    async def rank(self, subgoals: Sequence[Subgoal], library: Library) -> list[list[tuple[str, float]]]:
+        """For each subgoal, the ids of prototypes with the confidence that each would have in the first place."""
+        index = _index(library)
+        return [_ranked(index.scores(subgoal)) for subgoal in subgoals]
+
+    def _route(self, ranked: Sequence[tuple[str, float]], library: Library) -> Route:
+        id_, confidence = ranked[0] if ranked else ("", 0.0)
         if confidence == 0 or confidence < self.min_confidence:
             return Route(prototype=library.general, confidence=1 - confidence)
-        return Route(prototype=library[ranked[0]], confidence=confidence)
+        return Route(prototype=library[id_], confidence=confidence)
+
+
+def _ranked(scores: Mapping[str, float]) -> list[tuple[str, float]]:
+    order = sorted(scores, key=lambda id_: (-scores[id_], id_))
+    best = [scores[id_] for id_ in order[:2]] + [0.0, 0.0]
+    # Each against the best of the others.
+    return [(id_, _confidence(scores[id_], best[0 if place else 1])) for place, id_ in enumerate(order)]
 
 
 def _confidence(best: float, second: float) -> float:

@@ -29,6 +29,7 @@ COMMANDS = {
         "Check a config and estimate what it will do and cost.",
     ),
     "skills": ("scribe_core.cli.skills:skills", "List, show and check skill prototypes."),
+    "bench": ("scribe_core.cli.bench:bench", "Measure the parts of a scorer."),
     "plugins": ("scribe_core.cli.plugins:plugins", "List what the installed plugins offer."),
     "doctor": ("scribe_core.cli.plugins:doctor", "Show what is wrong with the installed plugins."),
 }

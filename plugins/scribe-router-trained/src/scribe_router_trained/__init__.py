@@ -1,0 +1,1 @@
+"""A router that learns from exemplars and from labelled subgoals."""
