@@ -280,6 +280,14 @@ SEGMENTER = {
     "overlap": "finds_what_the_policy_did spans_of_awkward_trajectories",
     "shares": "trajectories_do_not_depend_on_their_neighbours",
 }
+MINER = {
+    "restless": "repeats_itself",
+    "no_status": "drafts_are_skill_files",
+    "one_level": "every_level_of_a_draft_is_reached",
+    "breaks": "awkward_trajectories",
+    "finds_nothing": "finds_drafts",
+    "at_least_one": "nothing_to_mine",
+}
 LIBRARY = {
     "wrong_key": "ids_are_those_of_the_prototypes digest_is_the_same_each_time",
     "no_words": "every_score_has_its_words",
@@ -375,6 +383,7 @@ BROKEN = {
     "broken_scoring.py": {
         "SegmenterContract": SEGMENTER,
         "LibraryContract": LIBRARY,
+        "MinerContract": MINER,
         "RouterContract": ROUTER,
         "AggregatorContract": AGGREGATOR,
         "ProgramContract": PROGRAM,

@@ -14,6 +14,7 @@ from scribe_core.testing import (
     AggregatorContract,
     JudgeContract,
     LibraryContract,
+    MinerContract,
     ProgramContract,
     RouterContract,
     SegmenterContract,
@@ -179,3 +180,26 @@ class Lenient:
 globals().update(
     cases(JudgeContract, Lenient, ["at_least_one", "drops_one", "by_place", "unknown_mode", "invents"])
 )
+
+
+class Drafting:
+    def __init__(self, fault: str) -> None:
+        self.fault = fault
+
+    async def mine(self, trajectories: Sequence[Trajectory]) -> list[Prototype]:
+        draft = sample_prototype(lifecycle={"status": "draft"}, provenance={"source": "mined"})
+        if self.fault == "restless":
+            draft = evolve(draft, title=f"Title {next(NUMBERS)}")
+        if self.fault == "no_status":
+            draft = evolve(draft, lifecycle={})
+        if self.fault == "one_level":
+            draft = evolve(draft, failure_modes=())
+        if self.fault == "breaks" and any(not each.messages for each in trajectories):
+            raise ValueError("no messages")
+        if self.fault == "finds_nothing" or (not trajectories and self.fault != "at_least_one"):
+            return []
+        return [draft]
+
+
+MINER_FAULTS = "restless no_status one_level breaks finds_nothing at_least_one"
+globals().update(cases(MinerContract, Drafting, MINER_FAULTS.split()))

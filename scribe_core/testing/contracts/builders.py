@@ -14,7 +14,7 @@ from scribe_core.builders import first_line
 from scribe_core.registry import Registry
 from scribe_core.structuring import structure_part, unstructure
 
-HEAVY = ("torch", "transformers", "accelerate", "openai", "litellm", "numpy")
+HEAVY = ("torch", "transformers", "accelerate", "openai", "litellm", "numpy", "scipy", "sklearn")
 """What only `build()` may import, so that listing plugins stays fast."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
