@@ -78,12 +78,17 @@ def _mined(
 
     from scribe_core import aio
     from scribe_core.builders import build
-    from scribe_core.config import Config
+    from scribe_core.config import load_config
     from scribe_core.errors import RunError
+    from scribe_core.registry import Registry
+    from scribe_core.settings import RefreshSettings
+    from scribe_core.structuring import structure
     from scribe_core.trajectories import read_trajectories
     from scribe_mine.clusters import Clusters
 
-    builder = Config.load(configs, overrides).refresh.miner or Clusters()
+    # The rest of a config may need what is not installed here, and has no part in mining.
+    table = load_config(configs, overrides).get("refresh", {})
+    builder = structure(RefreshSettings, table, "refresh", Registry.installed()).miner or Clusters()
     if isinstance(builder, Clusters):
         builder = evolve(builder, general=builder.general and general)
     trajectories = read_trajectories(file)
