@@ -38,16 +38,18 @@ def main() -> int:
     parser.add_argument(
         "--timeout", type=float, default=2.0, help="seconds; two of eleven faults last as long"
     )
+    parser.add_argument("--attempts", type=int, default=8, help="few of them make judgements fail")
     given = parser.parse_args()
-    found = measure(given.count, Faults(share=given.share, seed=given.seed), given.timeout)
+    faults = Faults(share=given.share, seed=given.seed)
+    found = measure(given.count, faults, given.timeout, given.attempts)
     print(json.dumps(found))
     return 1 if found["problems"] else 0
 
 
-def measure(count: int, faults: Faults, timeout: float) -> dict[str, Any]:
+def measure(count: int, faults: Faults, timeout: float, attempts: int = 8) -> dict[str, Any]:
     """The counts of both sides after so many judgements, and where they disagree."""
     requests = [request(number) for number in range(count)]
-    limits = Limits(attempts=8, backoff=0.02, timeout=timeout)
+    limits = Limits(attempts=attempts, backoff=0.02, timeout=timeout)
     with ChatServer(reply=answer, faults=faults) as server:
         judge = OpenAIJudge(model="any", base_url=server.url, limits=limits).build()
         began = time.monotonic()
