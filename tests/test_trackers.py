@@ -28,6 +28,15 @@ EVENTS = [
     {"event": "run_started", "step": 0, "steps": 20},
     STEP,
     {"event": "evaluation", "step": 3, "steps": 20, "split": "[bold]test", "tasks": 150, "outcome": 0.5},
+    {
+        "event": "refresh",
+        "step": 3,
+        "changes": [
+            {"kind": "add", "skill": "one", "refused": ""},
+            {"kind": "retire", "skill": "two", "refused": "lint: no"},
+        ],
+    },
+    {"event": "refresh", "step": 3, "changes": []},
     {"event": "checkpoint", "step": 3, "path": "runs/x/checkpoints/step-000003"},
     {"event": "something_new", "step": 3},
     {"event": "run_finished", "step": 3},
@@ -36,6 +45,8 @@ LINES = [
     "run started: 20 steps",
     "step 3/20  reward 0.250  outcome -  process -  1.8 s",
     "evaluation after step 3: 150 [bold]test tasks  outcome 0.500",
+    "library after step 3: 2 proposal(s); taken up: add one",
+    "library after step 3: 0 proposal(s); taken up: none",
     "checkpoint after step 3: runs/x/checkpoints/step-000003",
     "run finished after step 3",
 ]

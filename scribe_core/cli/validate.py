@@ -115,11 +115,13 @@ def _checked_library(config: "Config") -> "Library":
 
 
 def _training(config: "Config", environment: "Environment") -> dict[str, Any]:
+    from scribe_core.refreshing import Refresher
     from scribe_core.training import check_rollouts, training_tasks
 
     (builder,) = config.require("optimizer")
     optimizer = build(builder)
     check_rollouts(optimizer, config.rollout)
+    Refresher.build(config, optimizer)
     tasks = training_tasks(environment, optimizer, config.training)
     settings = config.training
     per_step = (
