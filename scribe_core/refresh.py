@@ -141,10 +141,12 @@ def _bumped(prototype: Prototype, **changes: Any) -> Prototype:
 async def _by_draft(scorer: Scorer, window: Window, draft: Prototype) -> Proposal | None:
     """An addition or a split where the router would send a draft what it should have; else nothing."""
     library = scorer.library
+    if draft.id == GENERAL or draft.scope != "subgoal":
+        return None
     draft = _fitted(draft, library)
     twins = nearest(draft, library.values(), 1)
     subgoals, before = window.subgoals()
-    if draft.scope != "subgoal" or not subgoals or (twins and twins[0].share > NEAR_DUPLICATE):
+    if not subgoals or (twins and twins[0].share > NEAR_DUPLICATE):
         return None
     tried = Library([*library.values(), draft], library.source)
     after = await scorer.router.route(subgoals, tried)

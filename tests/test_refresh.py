@@ -87,6 +87,11 @@ def test_a_draft_that_another_prototype_covers_is_not_added():
     assert ("add", "draft") not in proposed(scorer(ANSWERS), recent, draft)
 
 
+def test_another_general_prototype_is_not_proposed():
+    recent = [scored(i, "general", 3) for i in range(30)]
+    assert proposed(scorer(), recent, prototype("general", "no call made; text answer")) == []
+
+
 def test_bimodal_scores_are_split_and_others_are_not():
     texts = ["I cannot.", ""]
     for scores, expected in (([0, 3], True), ([2, 3], False)):

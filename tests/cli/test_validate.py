@@ -51,6 +51,13 @@ def test_demonstrations_need_no_rollouts(refused, config, tmp_path):
     )
 
 
+def test_refreshes_need_a_miner(refused, config, tmp_path):
+    (tmp_path / "mine.py").write_text(LEARNER)
+    options = [*RUN, "--set", "optimizer.use=mine:Learner", "--set", "training.tasks_per_step=2"]
+    shown = refused("validate", config, *options, "--set", "training.refresh_every=5", cwd=tmp_path)
+    assert shown.startswith("refresh.miner: missing; training.refresh_every needs one")
+
+
 def test_a_scorer_alone_is_a_config(done, config):
     report = json.loads(done("validate", config, "--json"))
     assert set(report) == {"skills", "library_digest", "serves"}
