@@ -46,6 +46,9 @@ WITHOUT_DEPENDENCIES = {
 }
 """Data that a package reads and whose own pins conflict with everything else."""
 
+TESTED_WITH = {"scribe-core": ("scribe-skills",)}
+"""What the tests of a package use without the package depending on it."""
+
 BESIDE = {"scribe-grpo": ("tests/test_trl.py", ("trl==1.16.*", "scribe-policy-hf"))}
 """Tests that compare a package with another project's, in one more environment with that project's own pins."""
 
@@ -125,11 +128,10 @@ def passes_alone(package: Package) -> bool:
         run(python, "-m", "pip", "--disable-pip-version-check", "check", stdout=subprocess.DEVNULL)
         if data := WITHOUT_DEPENDENCIES.get(package.name):
             pip(python, "install", "--no-deps", *CONSTRAINTS, *data)
+        run(place / "venv" / "bin" / "scribe", "doctor", cwd=place)
         if package.tests.is_dir():
-            pip(python, "install", *CONSTRAINTS, *TEST_TOOLS)
+            pip(python, "install", *CONSTRAINTS, *TEST_TOOLS, *TESTED_WITH.get(package.name, ()))
             run(python, "-P", "-m", "pytest", "-q", "tests", cwd=copy_tests(package, place))
-        else:
-            run(place / "venv" / "bin" / "scribe", "doctor", cwd=place)
     except subprocess.CalledProcessError as error:
         print(f"{package.name}: {' '.join(map(str, error.cmd[:6]))} ... failed", flush=True)
         return False

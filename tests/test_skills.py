@@ -508,15 +508,15 @@ def test_confusable_prototypes_exist() -> None:
 def test_two_prototypes_need_different_words() -> None:
     twin = evolve(CLEAN, id="twin", when_to_use=CLEAN.when_to_use.upper() + " Always")
     assert rules(CLEAN, twin) == [("call-a-tool", "near-duplicate")]
-
-
-def test_lint_finds_rubrics_that_fill_the_prompt():
-    long = evolve(CLEAN, reasoning_pattern=("Think about it once more. " * 200,))
-    assert rules(long) == [("call-a-tool", "token-budget")]
     cousin = evolve(
         CLEAN, id="cousin", when_to_use="The policy calls a tool again after it answered an error."
     )
     assert rules(CLEAN, cousin) == []
+
+
+def test_lint_finds_rubrics_that_fill_the_prompt() -> None:
+    long = evolve(CLEAN, reasoning_pattern=("Think about it once more. " * 200,))
+    assert rules(long) == [("call-a-tool", "token-budget")]
 
 
 def test_a_library_needs_the_general_prototype() -> None:
@@ -547,8 +547,15 @@ def test_calibration_cases_score_as_labelled() -> None:
     assert calibrated(ScriptedJudge(2.0), case(2.0), case(3.0)) == [
         "call-a-tool calibration: calibration[1] (authors) is labelled 3 and judged 2: "
     ]
-    abstained = Verdict(status="abstained", reason="no check applies")
-    assert calibrated(ScriptedJudge(abstained), case(0.0)) == [
+
+
+def test_a_case_that_is_left_open_is_a_problem_where_programs_decide_everything() -> None:
+    judge = ScriptedJudge(Verdict(status="abstained", reason="no check applies"))
+    assert calibrated(judge, case(0.0)) == [
+        "call-a-tool not checked: calibration[0] (authors) needs a model: no check applies"
+    ]
+    decided = tuple(evolve(check, program="tool") for check in CLEAN.checks)
+    assert calibrated(judge, case(0.0), checks=decided) == [
         "call-a-tool calibration: calibration[0] (authors) is labelled 0 and judged abstained: no check applies"
     ]
 
