@@ -9,12 +9,14 @@ MAX_LINE_BYTES = 64 * 1024 * 1024
 MAX_DEPTH = 100
 
 
-def strict_json(text: str, max_depth: int = MAX_DEPTH) -> Any:
-    """JSON to values. Raises ValueError for NaN, Infinity, repeated keys, half characters, deep nesting."""
+def strict_json(text: str, max_depth: int = MAX_DEPTH, refuse_nan: bool = True) -> Any:
+    """JSON to values. Raises ValueError for repeated keys, half characters, deep nesting, and NaN and Infinity.
+
+    Without `refuse_nan`, these are null: they stand where Python wrote a number that is none.
+    """
+    constant = _no_constant if refuse_nan else lambda _: None
     try:
-        value: Any = json.loads(
-            text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite
-        )
+        value: Any = json.loads(text, object_pairs_hook=_unique, parse_constant=constant, parse_float=_finite)
         if "\\ud" in text or "\\uD" in text:
             json.dumps(value, ensure_ascii=False).encode()
     except RecursionError:
@@ -52,10 +54,9 @@ def _deeper_than(limit: int, value: Any) -> bool:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise ValueError(
-            f"the key {next(key for key in keys if keys.count(key) > 1)!r} appears twice in one object"
-        )
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise ValueError(f"the key {twice!r} appears twice in one object")
     return value
 
 

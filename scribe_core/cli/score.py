@@ -4,8 +4,9 @@ import json
 import os
 import stat
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
+from functools import partial
 from io import BufferedReader, FileIO
 from pathlib import Path
 from queue import Queue
@@ -18,8 +19,9 @@ from scribe_core.cli import logs
 from scribe_core.cli.common import set_option
 from scribe_core.cli.main import FAILED
 from scribe_core.errors import ConfigError, DataError, ScribeError
+from scribe_core.readers import FORMATS, read
 from scribe_core.tally import Tally
-from scribe_core.trajectories import LineError, iterate_trajectories
+from scribe_core.trajectories import LineError
 from scribe_core.types import Trajectory
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ CHUNK = 256
 """Lines that are scored together, at most."""
 
 Line = tuple[int, Trajectory | LineError]
+Reading = Callable[[BufferedReader], Iterator[Line]]
 
 
 @click.command()
@@ -45,14 +48,28 @@ Line = tuple[int, Trajectory | LineError]
 @click.option(
     "--out", metavar="FILE", help="Write here instead of to stdout; the file appears when it is complete."
 )
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(FORMATS),
+    help="Who saved FILE; unless given, recognised from its first record.",
+)
+@click.option("--outcome", metavar="NAME", help="Which reward of a foreign FILE is the outcome, or none.")
 @click.pass_context
 def score(
-    ctx: click.Context, file: str, configs: tuple[Path, ...], overrides: tuple[str, ...], out: str | None
+    ctx: click.Context,
+    file: str,
+    configs: tuple[Path, ...],
+    overrides: tuple[str, ...],
+    out: str | None,
+    format_: str | None,
+    outcome: str | None,
 ) -> None:
     """Score trajectories: a reward, and a score per subgoal.
 
-    FILE holds one trajectory as JSON per line; - is stdin. Prints one line of JSON for each, in order. A bad
-    line gives {"id", "line", "error"}; the rest is scored, and the exit code is 1.
+    FILE holds one trajectory as JSON per line, or rollouts that TRL, verifiers, verl, LangSmith, OpenAI or
+    inspect_ai saved; - is stdin. Prints one line of JSON for each, in order. A bad line gives {"id", "line",
+    "error"}; the rest is scored, and the exit code is 1.
 
     Without a config, subgoals are the turns, prototypes are those of scribe-skills, and programs judge.
     """
@@ -64,7 +81,7 @@ def score(
     # What parts print while they work must not stand among the results.
     with _source(file) as source, _sink(source, out) as sink, redirect_stdout(sys.stderr):
         tally = Tally()
-        good, bad = _score_all(scorer, source, sink, tally)
+        good, bad = _score_all(scorer, source, sink, tally, partial(read, format_=format_, outcome=outcome))
         if not good + bad:
             raise DataError(f"{file}: holds no trajectories")
     if tally.asked:
@@ -75,11 +92,13 @@ def score(
         ctx.exit(FAILED)
 
 
-def _score_all(scorer: "Scorer", source: FileIO, sink: BinaryIO, tally: Tally) -> tuple[int, int]:
+def _score_all(
+    scorer: "Scorer", source: FileIO, sink: BinaryIO, tally: Tally, read: Reading
+) -> tuple[int, int]:
     """Writes a record for each line; returns how many were scored and how many were bad."""
     good = bad = 0
     judged_outcome: dict[str, bool] = {}
-    for chunk in _chunks(source):
+    for chunk in _chunks(source, read):
         for record in records(scorer, [consistent(line, judged_outcome) for line in chunk]):
             if "error" in record:
                 bad += 1
@@ -92,23 +111,23 @@ def _score_all(scorer: "Scorer", source: FileIO, sink: BinaryIO, tally: Tally) -
     return good, bad
 
 
-def _chunks(source: FileIO) -> Iterator[list[Line]]:
+def _chunks(source: FileIO, read: Reading) -> Iterator[list[Line]]:
     """What was read while the lines before it were scored: no line waits for one that has not come yet."""
-    read: Queue[Line | BaseException | None] = Queue(CHUNK)
+    queue: Queue[Line | BaseException | None] = Queue(CHUNK)
 
     def fill() -> None:
         try:
             with BufferedReader(source) as stream:
-                for line in iterate_trajectories(stream):
-                    read.put(line)
-            read.put(None)
+                for line in read(stream):
+                    queue.put(line)
+            queue.put(None)
         except BaseException as error:
-            read.put(error)
+            queue.put(error)
 
     Thread(target=fill, name="scribe-read", daemon=True).start()
     last = False
     while not last:
-        items = [read.get(), *(read.get() for _ in range(read.qsize()))]
+        items = [queue.get(), *(queue.get() for _ in range(queue.qsize()))]
         chunk = [item for item in items if isinstance(item, tuple)]
         last = len(chunk) < len(items)
         if chunk:
