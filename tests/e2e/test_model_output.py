@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scribe_policy_hf.chat import parse_calls
+from scribe_policy_hf.formats import FORMATS
 from scribe_skills.library import ScribeSkills
 
 from scribe_core import ScorerBuilder, aio
@@ -64,7 +64,7 @@ def folder(tmp_path):
 
 
 def played(text: str, name: str = "x") -> Trajectory:
-    content, calls = parse_calls(text)
+    content, calls = FORMATS["hermes"].parse(text)
     message = Message(role="assistant", content=content, tool_calls=calls, raw=text)
     session = ENVIRONMENT.open(TASK)
     follow = aio.run(session.respond(message))
