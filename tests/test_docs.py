@@ -11,9 +11,9 @@ import pytest
 
 from scribe_core import aio
 from scribe_core.builtin.programs_judge import ProgramVerdicts
-from scribe_core.judging.programs import installed_program
 from scribe_core.config import Config
 from scribe_core.evaluation import evaluate
+from scribe_core.judging.programs import installed_program
 from scribe_core.protocols import JudgeRequest
 from scribe_core.registry import Registry
 from scribe_core.scorer import score_record

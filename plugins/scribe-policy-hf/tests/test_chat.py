@@ -1,77 +1,12 @@
-"""Text to calls and back, and conversations to tokens."""
+"""Conversations to text and tokens."""
 
 import json
-import string
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from scribe_policy_hf.builder import HF
-from scribe_policy_hf.chat import CLOSE, OPEN, parse_calls, render_calls
 from scribe_policy_hf.testing import tiny_model
 
-from scribe_core.types import Conversation, Message, Sampled, Sampling, ToolCall, ToolSpec
-
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=8,
-)
-safe_text = st.text(alphabet=string.ascii_letters + " .,é", max_size=20)
-
-
-@given(
-    st.lists(st.tuples(st.text(min_size=1), st.dictionaries(st.text(), json_values, max_size=3)), max_size=3)
-)
-def test_calls_survive_rendering_and_parsing(named: list[tuple[str, dict]]) -> None:
-    calls = [ToolCall(name=name, arguments=arguments) for name, arguments in named]
-    text = render_calls(calls)
-    if text.count(CLOSE) != len(calls):
-        return
-    _, parsed = parse_calls(text)
-    assert [(c.name, c.arguments) for c in parsed] == [(c.name, c.arguments) for c in calls]
-
-
-@given(st.text())
-def test_any_text_parses(text: str) -> None:
-    content, calls = parse_calls(text)
-    assert isinstance(content, str)
-    assert calls == () or OPEN in text
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        "",
-        "{",
-        "[]]",
-        "null",
-        '"f"',
-        '{"name": 1, "arguments": {}}',
-        '{"name": "f", "arguments": "x"}',
-        '{"name": "f", "arguments": {"x": NaN}}',
-        '[{"name": "f", "arguments": {}}, 3]',
-        "[" * 100_000,
-        '{"name": "f", "arguments": {"x": ' + "9" * 10_000 + "}}",
-    ],
-)
-def test_what_is_no_call_stays_in_the_content(body: str) -> None:
-    content, calls = parse_calls(f"before {OPEN}{body}{CLOSE} after")
-    assert calls == ()
-    assert OPEN in content
-    assert content.startswith("before")
-    assert content.endswith("after")
-
-
-def test_an_unclosed_call_is_no_call() -> None:
-    text = OPEN + json.dumps({"name": "f", "arguments": {}})
-    assert parse_calls(text) == (text, ())
-
-
-def test_many_open_tags_take_linear_time() -> None:
-    content, calls = parse_calls(OPEN * 200_000)
-    assert calls == ()
-    assert len(content) == len(OPEN) * 200_000
+from scribe_core.types import Conversation, Message, Sampled, Sampling, ToolSpec
 
 
 @pytest.fixture(scope="module")

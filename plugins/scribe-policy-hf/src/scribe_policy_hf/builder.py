@@ -40,6 +40,8 @@ class HF:
     dtype: Literal["auto", "bfloat16", "float32"] = "auto"
     lora: Lora | None = None
     packed: bool = True
+    calls: Literal["auto", "hermes", "llama3", "mistral"] = "auto"
+    """How calls are written; "auto" asks the tokenizer's chat template."""
 
     def pinned(self) -> "HF":
         """With the checkpoint that a run stands for now: the run may go on and have others later."""

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from scribe_core.errors import ConfigError, DataError
 from scribe_core.protocols import TokenRow
 from scribe_core.types import Completion, Conversation, Message, Sampled, Sampling
 from scribe_policy_hf import adapters, attention, models, packing
-from scribe_policy_hf.chat import Chat, parse_calls, render_calls
+from scribe_policy_hf.chat import Chat
 from scribe_policy_hf.generate import Draw, generate
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class HFPolicy:
         self._packed = options.packed
         self._lora = options.lora is not None
         module, self.tokenizer = models.load(self._source, self._dtype)
-        self._chat = Chat(self.tokenizer)
+        self._chat = Chat(self.tokenizer, options.calls)
         self._chat.check()
         if options.packed and not packing.can_pack(module):
             raise ConfigError(
@@ -62,6 +63,8 @@ class HFPolicy:
         closing = self._encode(self._chat.continuation(()))
         self._end_id = next((i for i in closing if i in self._end_ids), min(self._end_ids))
         self._pad_id = self.tokenizer.pad_token_id or 0
+        added = self.tokenizer.added_tokens_decoder.items()
+        self._shown = {i: t.content for i, t in added if t.special and t.content in self._chat.format.markers}
         self._reference: Any = None
 
     def generate(
@@ -147,7 +150,7 @@ class HFPolicy:
         raw, offsets = self._decode(written)
         if draw.ended:
             offsets += (len(raw),)
-        content, calls = parse_calls(raw)
+        content, calls = self._chat.parse(raw)
         sampled = Sampled(
             context_ids=context,
             token_ids=draw.token_ids,
@@ -191,7 +194,7 @@ class HFPolicy:
     def _written(self, message: Message, before: tuple[Message, ...], conversation: Conversation) -> Message:
         """A message as if the policy had sampled it."""
         _, added = self._context(evolve(conversation, messages=before))
-        text = "\n".join(part for part in (message.content, render_calls(message.tool_calls)) if part)
+        text = self._chat.written(message)
         ids = (*self._encode(text), self._end_id)
         zeros = (0.0,) * len(ids)
         sampled = Sampled(context_ids=added, token_ids=ids, logprobs=zeros, offsets=(0,) * len(ids))
@@ -201,7 +204,18 @@ class HFPolicy:
         return tuple(self.tokenizer.encode(text, add_special_tokens=False))
 
     def _decode(self, ids: Sequence[int]) -> tuple[str, tuple[int, ...]]:
-        """(text, start character of each token); a character spread over tokens starts with the first."""
+        """(text, start character of each token); of the special tokens, those that tell calls and reasoning show."""
+        text, starts = "", []
+        for shown, group in groupby(ids, self._shown.__contains__):
+            stretch = list(group)
+            parts = [(self._shown[i], (0,)) for i in stretch] if shown else [self._decode_text(stretch)]
+            for part, offsets in parts:
+                starts += [len(text) + offset for offset in offsets]
+                text += part
+        return text, tuple(starts)
+
+    def _decode_text(self, ids: Sequence[int]) -> tuple[str, tuple[int, ...]]:
+        """Without special tokens; a character spread over tokens starts with the first."""
         text, starts, known, shown = "", [], 0, 0
         for i in range(len(ids)):
             starts.append(len(text))

@@ -9,14 +9,17 @@ _TEMPLATE = (
 _SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 
 
-def tiny_model(folder: Path, seed: int = 0) -> Path:
-    """Writes a random byte-level Llama with a chat template to `folder`, which `HF(model=...)` loads."""
+def tiny_model(folder: Path, seed: int = 0, template: str = _TEMPLATE, special: tuple[str, ...] = ()) -> Path:
+    """Writes a random byte-level Llama with a chat template to `folder`, which `HF(model=...)` loads.
+
+    `special` are further special tokens. The template ends a turn with `<|im_end|>`.
+    """
     import torch
     import transformers
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    vocabulary = {token: i for i, token in enumerate([*_SPECIAL, *alphabet])}
+    vocabulary = {token: i for i, token in enumerate([*_SPECIAL, *special, *alphabet])}
     tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -24,9 +27,9 @@ def tiny_model(folder: Path, seed: int = 0) -> Path:
         tokenizer_object=tokenizer,
         eos_token="<|im_end|>",  # noqa: S106 - a token of text
         pad_token="<|endoftext|>",  # noqa: S106
-        additional_special_tokens=["<|im_start|>"],
+        additional_special_tokens=["<|im_start|>", *special],
     )
-    fast.chat_template = _TEMPLATE
+    fast.chat_template = template
     fast.save_pretrained(folder)
     torch.manual_seed(seed)
     config = transformers.LlamaConfig(
