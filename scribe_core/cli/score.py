@@ -31,7 +31,7 @@ CHUNK = 256
 """Lines that are scored together, at most."""
 
 Line = tuple[int, Trajectory | LineError]
-Reading = Callable[[BufferedReader], Iterator[Line]]
+Reading = Callable[["BufferedReader[Any]"], Iterator[Line]]
 
 
 @click.command()
