@@ -6,7 +6,6 @@ JSON document, or the zip archive of an inspect_ai log.
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from itertools import chain
 from typing import Any, BinaryIO
 
 from attrs import frozen
@@ -68,14 +67,10 @@ def read(
     stream: BinaryIO, format_: str | None = None, outcome: str | None = None
 ) -> Iterator[tuple[int, Trajectory | LineError]]:
     """The number of each record, and its trajectory or what is wrong with it. Raises DataError for the file itself."""
-    found = records(stream)
-    begun: list[Record] = []
     reader = next((each for each in READERS if each.name == format_), None)
-    while reader is None and (record := next(found, None)) is not None:
-        begun.append(record)
-        if isinstance(value := record.value(strict=False), dict):
+    for record in records(stream):
+        if reader is None and isinstance(value := record.value(strict=False), dict):
             reader = next(each for each in READERS if each.matches(value))
-    for record in chain(begun, found):
         yield from _read(record, reader or READERS[-1], outcome)
 
 

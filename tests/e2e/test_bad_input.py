@@ -145,7 +145,16 @@ def test_models(workplace, refused, name):
     file, spoil = MODELS[name]
     shutil.copytree(workplace / "tiny", workplace / "spoilt")
     spoil(workplace / "spoilt" / file)
-    shown = refused("train", "base.toml", "sft.toml", "--set", "policy.model=./spoilt", cwd=workplace)
+    shown = refused(
+        "train",
+        "base.toml",
+        "sft.toml",
+        "--set",
+        "policy.model=./spoilt",
+        "--run",
+        name.replace(" ", "-"),
+        cwd=workplace,
+    )
     assert "policy.model" in shown
     assert "spoilt" in shown
 

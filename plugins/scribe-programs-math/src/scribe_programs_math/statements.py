@@ -14,173 +14,8 @@ from attrs import frozen
 
 from scribe_programs_math.arithmetic import UnreadableError, Value, evaluate
 from scribe_programs_math.tokens import Token, tokens
+from scribe_programs_math.words import WORDS_AFTER, WORDS_BEFORE_NUMBER, WORDS_BEFORE_PRODUCT
 
-_WORDS_BEFORE_NUMBER = frozenset(
-    [
-        "is",
-        "are",
-        "was",
-        "so",
-        "thus",
-        "hence",
-        "have",
-        "has",
-        "had",
-        "get",
-        "gives",
-        "give",
-        "that",
-        "then",
-        "therefore",
-        "because",
-        "since",
-        "compute",
-        "calculate",
-        "find",
-        "obtain",
-        "obtains",
-        "yields",
-        "yield",
-        "means",
-        "we",
-        "first",
-        "now",
-        "as",
-        "note",
-        "check",
-        "verify",
-        "checking",
-        "verifying",
-        "indeed",
-        "clearly",
-        "namely",
-        "equals",
-        "finally",
-        "next",
-        "also",
-        "where",
-        "case",
-        "total",
-        "answer",
-        "result",
-    ]
-)
-"""Words after which a bare number begins a statement, rather than ends a phrase."""
-_WORDS_BEFORE_PRODUCT = frozenset(
-    [
-        "and",
-        "or",
-        "of",
-        "than",
-        "times",
-        "plus",
-        "minus",
-        "by",
-        "over",
-        "from",
-        "between",
-        "divided",
-        "multiplied",
-        "sum",
-        "product",
-        "difference",
-        "quotient",
-        "sin",
-        "cos",
-        "tan",
-        "log",
-        "ln",
-        "exp",
-        "gcd",
-        "lcm",
-        "max",
-        "min",
-        "mod",
-        "sqrt",
-        "root",
-        "squared",
-        "half",
-        "third",
-        "quarter",
-        "twice",
-        "double",
-        "triple",
-        "to",
-        "with",
-        "base",
-        "percent",
-        "more",
-        "less",
-        "negative",
-        "hundred",
-        "thousand",
-        "million",
-        "dozen",
-        "add",
-        "adding",
-        "subtract",
-        "subtracting",
-        "multiply",
-        "multiplying",
-        "dividing",
-        "lg",
-        "det",
-        "arcsin",
-        "arccos",
-        "arctan",
-        "cosh",
-        "sinh",
-        "tanh",
-        "not",
-        "average",
-        "mean",
-        "median",
-        "factorial",
-        "choose",
-        "per",
-        "ratio",
-        "both",
-    ]
-)
-_WORDS_AFTER = frozenset(
-    [
-        "thousand",
-        "million",
-        "billion",
-        "trillion",
-        "dozen",
-        "hundred",
-        "score",
-        "percent",
-        "times",
-        "plus",
-        "minus",
-        "of",
-        "more",
-        "less",
-        "divided",
-        "multiplied",
-        "squared",
-        "cubed",
-        "choose",
-        "factorial",
-        "over",
-        "per",
-        "remainder",
-        "rem",
-        "halves",
-        "thirds",
-        "quarters",
-        "fifths",
-        "tenths",
-        "hundredths",
-        "pairs",
-        "modulo",
-        "points",
-        "base",
-        "percentage",
-    ]
-)
 _DISOWNED = re.compile(
     r"contradict|impossib|\bfalse|not true|wrong|incorrect|absurd|no solution|\bsuppos|\bassum|\bwould|not equal|\bisn't"
     r"|\bdoesn't|does not|\bfails?\b|mistake|error|instead|reject|\bnever|cannot|can't|\bnot\b|≠|\bno[,.!]|too (?:large|small|big|high|low)"
@@ -317,7 +152,7 @@ def _chain(run: Sequence[Token], lead: str, after: str) -> list[Chain]:
     sides = [Side(part) for part in parts]
     if parts[0] and _begins_in_phrase(parts[0], lead):
         sides[0] = Side(parts[0], doubtful=True)
-    if parts[-1] and after in _WORDS_AFTER:
+    if parts[-1] and after in WORDS_AFTER:
         sides[-1] = Side(parts[-1], doubtful=True)
     return [Chain(tuple(sides), tuple(run[i].value for i in places))]
 
@@ -327,8 +162,8 @@ def _begins_in_phrase(part: Sequence[Token], lead: str) -> bool:
     if part[0].kind == "sign" and part[0].value in "+-" and lead:
         return True
     if len(part) == 1 and ":" not in part[0].value:
-        return bool(lead) and lead not in _WORDS_BEFORE_NUMBER
-    return lead in _WORDS_BEFORE_PRODUCT
+        return bool(lead) and lead not in WORDS_BEFORE_NUMBER
+    return lead in WORDS_BEFORE_PRODUCT
 
 
 def value_of(side: Side, names: dict[str, Fraction] | None = None) -> Value | None:
