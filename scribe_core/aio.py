@@ -6,7 +6,7 @@ It works inside a running loop and in a notebook, because the loop lives in a th
 import asyncio
 import os
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import cache, partial
@@ -76,6 +76,16 @@ async def here(coroutine: Coroutine[Any, Any, T]) -> T:
     if asyncio.get_running_loop() is loop:
         return await coroutine
     return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_contained(coroutine), loop))
+
+
+async def gathered(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """What each of them returns, in their order, run side by side; where one raises, the others are cancelled."""
+    tasks = [asyncio.ensure_future(each) for each in coroutines]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 def cancelled() -> bool:

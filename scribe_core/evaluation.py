@@ -172,7 +172,7 @@ def evaluate_run(config: "Config", folder: Path, checkpoint: Checkpoint | None =
             scorer = ScorerOfRun.configured(checkpoint.path.parent.parent, config, scorer).after(
                 checkpoint.step
             )
-        name = _name(config.evaluation.split, checkpoint)
+        name = evaluation_name(config.evaluation.split, checkpoint.step if checkpoint else None)
         of = _follows_from(evolve(config, policy=builder), checkpoint)
         played, earlier = run.evaluated(name, of) if run else ({}, Usage())
         if played:
@@ -218,8 +218,9 @@ def closing(each: Closable, opened: ExitStack) -> Closable:
     return each
 
 
-def _name(split: str, checkpoint: Checkpoint | None) -> str:
-    return f"step-{checkpoint.step:06d}-{split}" if checkpoint else split
+def evaluation_name(split: str, step: int | None) -> str:
+    """What an evaluation is kept under: of a run's step, or of a policy as it came."""
+    return split if step is None else f"step-{step:06d}-{split}"
 
 
 def _follows_from(config: "Config", checkpoint: Checkpoint | None) -> str:

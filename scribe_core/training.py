@@ -24,7 +24,15 @@ from scribe_core.config import Config
 from scribe_core.crew import Crew
 from scribe_core.episode import Episode, episodes
 from scribe_core.errors import ConfigError, RunError
-from scribe_core.evaluation import closing, evaluate, held_out, mean, skill_scores, unscored
+from scribe_core.evaluation import (
+    closing,
+    evaluate,
+    evaluation_name,
+    held_out,
+    mean,
+    skill_scores,
+    unscored,
+)
 from scribe_core.protocols import Builder, Environment, Optimizer, Tool, Tracker
 from scribe_core.records import read_jsonl
 from scribe_core.refreshing import Refresher
@@ -241,7 +249,7 @@ class _Training:
             seed=self.config.training.seed,
             waves=self.config.training.deterministic,
         )
-        self.folder.write_evaluation(f"step-{step:06d}-{result.split}", result.scored)
+        self.folder.write_evaluation(evaluation_name(result.split, step), result.scored)
         self._log("evaluation", step, **result.summary(), seconds={"evaluation": time.monotonic() - started})
         self.evaluated.add(step)
 

@@ -1,12 +1,11 @@
 """A run says its alarms in its log and in its events, once, also when it was interrupted between."""
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 import structlog
-from attrs import evolve, frozen
+from attrs import evolve
 
 from scribe_core.builtin.stockroom.environment import Stockroom
 from scribe_core.config import Config
@@ -14,51 +13,24 @@ from scribe_core.records import read_jsonl
 from scribe_core.scorer import ScorerBuilder
 from scribe_core.settings import RolloutSettings, TrainingSettings
 from scribe_core.skills import Check, Library
-from scribe_core.testing import TinyPolicy, sample_prototype
+from scribe_core.testing import FixedLibrary, ScriptedOptimizer, TinyPolicy, sample_prototype
 from scribe_core.training import train
 
 pytest.importorskip("torch", reason="the tiny policy needs torch")
 
 
-@frozen(kw_only=True)
-class General:
-    """A library of one prototype, which only a model could judge by."""
-
-    name: ClassVar[str] = "general"
-
-    def build(self) -> Library:
-        checks = (Check(id="plain", question="Is it plain?", caps=0),)
-        return Library([sample_prototype(id="general", checks=checks, failure_modes=())])
-
-
-@frozen(kw_only=True)
-class Longer:
-    """An optimizer under which rollouts get longer from the 11th step on."""
-
-    name: ClassVar[str] = "longer"
-
-    def build(self) -> "_Longer":
-        return _Longer()
-
-
-class _Longer:
-    learns_from = "rollouts"
-
-    def step(self, policy: Any, groups: Sequence[Any]) -> Mapping[str, float]:
-        policy.version += 1
-        return {"completion_tokens": 4.0 if policy.version <= 10 else 40.0}
-
-    def save(self, folder: Path) -> None: ...
-
-    def load(self, folder: Path) -> None: ...
+CHECKS = (Check(id="plain", question="Is it plain?", caps=0),)
+GENERAL = FixedLibrary(Library([sample_prototype(id="general", checks=CHECKS, failure_modes=())]))
+LONGER = ScriptedOptimizer(lambda version: {"completion_tokens": 4.0 if version <= 10 else 40.0})
+"""Under it, rollouts get longer from the 11th step on."""
 
 
 def test_an_alarm_is_logged_once(tmp_path: Path) -> None:
     config = Config(
         policy=TinyPolicy(),
         environment=Stockroom(size=4),
-        optimizer=Longer(),
-        scorer=ScorerBuilder(libraries=(General(),)),
+        optimizer=LONGER,
+        scorer=ScorerBuilder(libraries=(GENERAL,)),
         rollout=RolloutSettings(group_size=1, max_tokens=1, max_turns=1),
         training=TrainingSettings(steps=19, tasks_per_step=1, checkpoint_every=5),
         trackers=(),

@@ -242,7 +242,8 @@ class TestIdentity:
     def test_another_template_is_another_question(self, path, monkeypatch):
         endpoint = ScriptedEndpoint(passes)
         judged(judge(endpoint, path), request())
-        monkeypatch.setattr(prompts, "VERSION", prompts.VERSION + 1)
+        another = evolve(prompts._TEMPLATES["checklist"], last="Say it.")
+        monkeypatch.setitem(prompts._TEMPLATES, "checklist", another)
         judged(judge(endpoint, path), request())
         assert len(endpoint.asked) == 2
 

@@ -77,7 +77,7 @@ def test_nothing_gains_more_than_an_abstention_and_orders_gain_nothing(bench, li
 def test_a_judge_without_a_fence_is_taken_in(bench, library, monkeypatch):
     """That the scripted model is obedient: where the gutter is missing, orders are obeyed."""
     monkeypatch.setattr(
-        "scribe_core.judging.prompts.fenced", lambda text, mark: f"[begin {mark}]\n{text}\n[end {mark}]"
+        "scribe_core.judging.templates.fenced", lambda text, mark: f"[begin {mark}]\n{text}\n[end {mark}]"
     )
     attacks = [attack for attack in bench.attacks() if attack.family == "override"]
     trials = bench.obedient_trials(attacks, library, ["checklist"], bench.VICTIMS[:1])

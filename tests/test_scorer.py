@@ -3,7 +3,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 from attrs import evolve, frozen
@@ -20,7 +20,13 @@ from scribe_core.protocols import JudgeRequest, Program, Route
 from scribe_core.scorer import Scorer, ScorerBuilder, check_outcomes, restore, score_record
 from scribe_core.skills import Check, Library, Routing
 from scribe_core.spans import before, span_calls, span_text
-from scribe_core.testing import ScriptedJudge, sample_library, sample_prototype, sample_trajectory
+from scribe_core.testing import (
+    FixedLibrary,
+    ScriptedJudge,
+    sample_library,
+    sample_prototype,
+    sample_trajectory,
+)
 from scribe_core.types import (
     Finding,
     Message,
@@ -270,26 +276,15 @@ def test_a_record_can_be_restored() -> None:
     assert restore(sample_trajectory(), record) == scored
 
 
-@frozen
-class Given:
-    """A library builder of what it was given."""
-
-    name: ClassVar[str] = "given"
-    library: Library
-
-    def build(self) -> Library:
-        return self.library
-
-
 def test_the_builder_merges_libraries_and_has_defaults() -> None:
     one, other = sample_library(CALLING), Library([ANSWERING], source="other")
-    built = ScorerBuilder(libraries=(Given(one), Given(other))).build()
+    built = ScorerBuilder(libraries=(FixedLibrary(one), FixedLibrary(other))).build()
     assert set(built.library) == {"answering", "call-a-tool", "general"}
     (scored,) = built.score([sample_trajectory()])
     assert {each.verdict.status for each in scored.judgements} == {"abstained"}
     clash = Library([evolve(CALLING, title="Another")], source="third")
     with pytest.raises(ConfigError, match="sample library and third both have a prototype 'call-a-tool'"):
-        ScorerBuilder(libraries=(Given(one), Given(clash))).build()
+        ScorerBuilder(libraries=(FixedLibrary(one), FixedLibrary(clash))).build()
 
 
 # Simulated policies. A "world" judges by text alone: a span is worth what its words are worth, and silence 0.

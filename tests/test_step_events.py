@@ -1,8 +1,8 @@
 """What an event of a step tells: every component of the reward, and what is missing from it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pytest
 from attrs import frozen
@@ -12,7 +12,7 @@ from scribe_core.records import read_jsonl
 from scribe_core.scorer import ScorerBuilder
 from scribe_core.settings import EvaluationSettings, RolloutSettings, TrainingSettings
 from scribe_core.skills import Check, Library
-from scribe_core.testing import ScriptedJudge, TinyPolicy, sample_prototype
+from scribe_core.testing import FixedLibrary, ScriptedJudge, ScriptedOptimizer, TinyPolicy, sample_prototype
 from scribe_core.training import train
 from scribe_core.types import Message, Task, ToolSpec
 
@@ -21,47 +21,8 @@ pytest.importorskip("torch", reason="the tiny policy needs torch")
 OUTCOMES = {"good": 1.0, "poor": 0.25}
 
 
-@frozen(kw_only=True)
-class General:
-    """A library of one prototype."""
-
-    name: ClassVar[str] = "general"
-
-    def build(self) -> Library:
-        checks = (Check(id="plain", question="Is it plain?", caps=0),)
-        return Library([sample_prototype(id="general", checks=checks, failure_modes=())])
-
-
-@frozen(kw_only=True)
-class Lenient:
-    """A judge that gives 2 of 3."""
-
-    name: ClassVar[str] = "lenient"
-
-    def build(self) -> ScriptedJudge:
-        return ScriptedJudge(2.0)
-
-
-@frozen(kw_only=True)
-class Still:
-    """An optimizer that learns nothing."""
-
-    name: ClassVar[str] = "still"
-
-    def build(self) -> "_Still":
-        return _Still()
-
-
-class _Still:
-    learns_from = "rollouts"
-
-    def step(self, policy: Any, groups: Sequence[Any]) -> Mapping[str, float]:
-        policy.version += 1
-        return {}
-
-    def save(self, folder: Path) -> None: ...
-
-    def load(self, folder: Path) -> None: ...
+CHECKS = (Check(id="plain", question="Is it plain?", caps=0),)
+GENERAL = FixedLibrary(Library([sample_prototype(id="general", checks=CHECKS, failure_modes=())]))
 
 
 @frozen(kw_only=True)
@@ -98,8 +59,8 @@ def test_components_and_what_broke(tmp_path: Path) -> None:
     config = Config(
         policy=TinyPolicy(),
         environment=Desk(),
-        optimizer=Still(),
-        scorer=ScorerBuilder(libraries=(General(),), judge=Lenient()),
+        optimizer=ScriptedOptimizer(),
+        scorer=ScorerBuilder(libraries=(GENERAL,), judge=ScriptedJudge(2.0)),
         rollout=RolloutSettings(group_size=2, max_tokens=3, max_turns=1),
         training=TrainingSettings(steps=1, tasks_per_step=3),
         evaluation=EvaluationSettings(split="train"),

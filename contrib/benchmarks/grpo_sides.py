@@ -120,69 +120,80 @@ def trl(work: dict[str, Any], setting: str) -> dict[str, Any]:
     fp32 and bf16 (autocast) keep float32 weights, which their optimizer updates, as ours does; bf16_weights keeps
     nothing in float32. Row i's length is forced by a logits processor: no end token before it, only that at it.
     """
-    import torch
     from datasets import Dataset
-    from transformers import TrainerCallback
-    from trl import GRPOConfig, GRPOTrainer
+    from trl import GRPOTrainer
 
-    lengths = torch.tensor([length for group in work["lengths"] for length in group])
-    rows = len(lengths)
     with tempfile.TemporaryDirectory() as folder:
-        arguments = GRPOConfig(
-            output_dir=folder,
-            per_device_train_batch_size=min(work["trl_batch"], rows),
-            gradient_accumulation_steps=max(rows // work["trl_batch"], 1),
-            num_generations=len(work["lengths"][0]),
-            max_completion_length=int(lengths.max()),
-            max_steps=work["steps"],
-            model_init_kwargs={"dtype": "bfloat16" if setting == "bf16_weights" else "float32"},
-            bf16=setting != "fp32",
-            gradient_checkpointing=False,
-            learning_rate=RATE,
-            lr_scheduler_type="constant",
-            loss_type="dapo",
-            beta=0.0,
-            shuffle_dataset=False,
-            use_cpu=not torch.cuda.is_available(),
-            disable_tqdm=True,
-            logging_strategy="no",
-            save_strategy="no",
-            report_to=[],
-        )
         trainer = GRPOTrainer(
             model=work["model"],
             reward_funcs=lambda completions, **_: [reward_of(i) for i in range(len(completions))],
-            args=arguments,
+            args=trl_arguments(work, setting, folder),
             train_dataset=Dataset.from_list([{"prompt": prompt} for prompt in work["prompts"]]),
         )
-        generation = timed(trainer, work, lengths)
-        begun: list[float] = []
-        taken: list[float] = []
-
-        class Clock(TrainerCallback):  # type: ignore[misc]
-            def on_step_begin(self, *_: Any, **__: Any) -> None:
-                begun.append(time.perf_counter())
-
-            def on_step_end(self, *_: Any, **__: Any) -> None:
-                synchronize()
-                taken.append(time.perf_counter() - begun[-1])
-
-        trainer.add_callback(Clock())
+        generation, taken = timed_generation(trainer, work), timed_steps(trainer)
         trainer.train()
     if not len(taken) == len(generation) == work["steps"]:
         raise SystemExit("trl: another number of generations or steps than was asked for")
     return {
         "seconds": [(first, whole - first) for first, whole in zip(generation, taken, strict=True)],
         "attention": trainer.model.config._attn_implementation,
-        "optimizer": arguments.optim.value,
+        "optimizer": trainer.args.optim.value,
         "memory_gb": peak_memory(),
     }
 
 
-def timed(trainer: Any, work: dict[str, Any], lengths: Any) -> list[float]:
+def trl_arguments(work: dict[str, Any], setting: str, folder: str) -> Any:
+    import torch
+    from trl import GRPOConfig
+
+    rows = sum(map(len, work["lengths"]))
+    return GRPOConfig(
+        output_dir=folder,
+        per_device_train_batch_size=min(work["trl_batch"], rows),
+        gradient_accumulation_steps=max(rows // work["trl_batch"], 1),
+        num_generations=len(work["lengths"][0]),
+        max_completion_length=max(map(max, work["lengths"])),
+        max_steps=work["steps"],
+        model_init_kwargs={"dtype": "bfloat16" if setting == "bf16_weights" else "float32"},
+        bf16=setting != "fp32",
+        gradient_checkpointing=False,
+        learning_rate=RATE,
+        lr_scheduler_type="constant",
+        loss_type="dapo",
+        beta=0.0,
+        shuffle_dataset=False,
+        use_cpu=not torch.cuda.is_available(),
+        disable_tqdm=True,
+        logging_strategy="no",
+        save_strategy="no",
+        report_to=[],
+    )
+
+
+def timed_steps(trainer: Any) -> list[float]:
+    """A list that gets the seconds of the trainer's steps, generation with them, one by one."""
+    from transformers import TrainerCallback
+
+    begun: list[float] = []
+    taken: list[float] = []
+
+    class Clock(TrainerCallback):  # type: ignore[misc]
+        def on_step_begin(self, *_: Any, **__: Any) -> None:
+            begun.append(time.perf_counter())
+
+        def on_step_end(self, *_: Any, **__: Any) -> None:
+            synchronize()
+            taken.append(time.perf_counter() - begun[-1])
+
+    trainer.add_callback(Clock())
+    return taken
+
+
+def timed_generation(trainer: Any, work: dict[str, Any]) -> list[float]:
     """Forces lengths in the trainer's generation, and returns the list that gets its seconds, step by step."""
     import torch
 
+    lengths = torch.tensor([length for group in work["lengths"] for length in group])
     ends = list(trainer.eos_token_ids)
     generate, whole = trainer.model.generate, trainer._generate_and_score_completions
     seconds: list[float] = []

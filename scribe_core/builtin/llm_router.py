@@ -7,7 +7,6 @@ of `lexical`, with a confidence of 0.1 at most. A model that gives probabilities
 does not, so its answer counts as surer where `lexical` puts the same prototype first.
 """
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
@@ -15,6 +14,7 @@ import structlog
 from attrs import field, frozen
 from attrs.validators import ge
 
+from scribe_core.aio import gathered
 from scribe_core.builders import part
 from scribe_core.builtin.lexical import Lexical, LexicalRouter
 from scribe_core.builtin.routing_prompt import render
@@ -83,15 +83,9 @@ class _ModelRouter:
     async def _opinions(self, subgoals: Sequence[Subgoal], library: Library) -> list[Ranked]:
         """What the model says of each; nothing where it says nothing of use."""
         ranked = await self.lexical.rank(subgoals, library)
-        tasks = [
-            asyncio.ensure_future(self._opinion(subgoal, library, each))
-            for subgoal, each in zip(subgoals, ranked, strict=True)
-        ]
-        try:
-            found = await asyncio.gather(*tasks)
-        finally:
-            for task in tasks:
-                task.cancel()
+        found = await gathered(
+            self._opinion(subgoal, library, each) for subgoal, each in zip(subgoals, ranked, strict=True)
+        )
         if causes := [cause for _, cause in found if cause]:
             log.warning("routed_without_model", routes=len(causes), of=len(subgoals), cause=causes[0])
         return [opinion for opinion, _ in found]

@@ -8,7 +8,6 @@ else they are left out too. `majority` is the level that most judges gave, of se
 score. Mistakes, failed checks and evidence come from the judges that gave that level, or whose scores are in the mean.
 """
 
-import asyncio
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from math import ceil, fsum
@@ -16,6 +15,7 @@ from typing import Any, ClassVar, Literal
 
 from attrs import evolve, frozen
 
+from scribe_core.aio import gathered
 from scribe_core.builders import build, part
 from scribe_core.errors import ConfigError, RunError
 from scribe_core.judging.asking import Remembering, Replies
@@ -193,9 +193,4 @@ async def _ask(seats: Sequence[Seat], requests: Sequence[JudgeRequest]) -> list[
     """For each request the verdicts of all seats."""
     if not requests:
         return []
-    tasks = [asyncio.ensure_future(seat.verdicts(requests)) for seat in seats]
-    try:
-        return list(zip(*await asyncio.gather(*tasks), strict=True))
-    finally:
-        for task in tasks:
-            task.cancel()
+    return list(zip(*await gathered(seat.verdicts(requests) for seat in seats), strict=True))

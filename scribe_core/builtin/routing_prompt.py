@@ -8,28 +8,26 @@ A policy that is trained on the reward must not choose its rubric by phrasing. O
 its calls alone; its words are shown only where they are all there is. Nothing that it said earlier is shown.
 """
 
-import hashlib
 from collections.abc import Sequence
 
 from scribe_core.builtin.situation import phrases_of, request_of
 from scribe_core.judging.asking import Prompt, Question
-from scribe_core.judging.fence import NOTICE, fenced, neutral, new_mark
-from scribe_core.judging.prompts import CHARACTERS_PER_TOKEN, cut, reply_schema
+from scribe_core.judging.fence import neutral
+from scribe_core.judging.prompts import reply_schema
+from scribe_core.judging.templates import Template, cut
 from scribe_core.skills import GENERAL, Prototype
 from scribe_core.spans import before, canonical_json, message_text, pieces, span_calls
 from scribe_core.types import Subgoal
 
-VERSION = 1
+VERSION = 2
 MOST_MATERIAL = 8_000
 """Characters of situation and step: a route needs no more."""
 LEAST_MATERIAL = 800
 """With less room than this, there is no prompt."""
 
-_SYSTEM = f"""\
-You say which skill one step of an assistant exercises. Another one will grade it by what that skill asks for.
-
-{NOTICE}
-
+_PURPOSE = """\
+You say which skill one step of an assistant exercises. Another one will grade it by what that skill asks for."""
+_GUIDANCE = """\
 Choose by the situation and by what was done in it: not by what the step says of itself, and not by how well it was done."""
 _USER = """\
 # Skills
@@ -43,7 +41,6 @@ Reply with one JSON object and nothing else. For the id above it has an object w
 sentence) and "answer" (one of the answers listed)."""
 _QUESTION = "Which of these skills does the step exercise?"
 _NOTHING_FITS = "None of the other skills fits the step."
-_LAST = "Which skill does the step exercise? Reply with the JSON object only."
 _PARTS = {
     "tools offered": 3,
     "last request": 3,
@@ -54,13 +51,13 @@ _PARTS = {
 """What is shown, and its share of the room."""
 _RESULTS = ("tool", "function")
 
-TEMPLATE = (
-    f"route-{VERSION}-"
-    + (
-        hashlib.sha256(repr((_SYSTEM, _USER, _QUESTION, _NOTHING_FITS, _LAST, _PARTS)).encode()).hexdigest()[
-            :12
-        ]
-    )
+_TEMPLATE = Template(
+    name="route",
+    version=VERSION,
+    purpose=_PURPOSE,
+    guidance=_GUIDANCE,
+    head=(_USER, _QUESTION, _NOTHING_FITS, _PARTS),
+    last="Which skill does the step exercise? Reply with the JSON object only.",
 )
 
 
@@ -68,18 +65,11 @@ def render(subgoal: Subgoal, prototypes: Sequence[Prototype], budget: int) -> Pr
     """The prompt about a subgoal, for prototypes in this order; None where they do not fit into `budget` tokens."""
     question = Question(id="skill", text=_QUESTION, answers=tuple(each.id for each in prototypes))
     head = _head(prototypes, question)
-    room = min(MOST_MATERIAL, budget * CHARACTERS_PER_TOKEN - len(head) - len(_SYSTEM) - len(_LAST) - 200)
+    room = min(MOST_MATERIAL, _TEMPLATE.room(budget, head))
     if room < LEAST_MATERIAL:
         return None
-    mark = new_mark()
-    return Prompt(
-        system=_SYSTEM.format(mark=mark),
-        user=f"{head}\n\n# The step\n{fenced(_material(subgoal, room), mark)}\n\n{_LAST}",
-        questions=(question,),
-        schema=reply_schema((question,)),
-        template=TEMPLATE,
-        fence=mark,
-    )
+    schema = reply_schema((question,))
+    return _TEMPLATE.prompt(head, {"The step": _material(subgoal, room)}, schema, (question,))
 
 
 def _head(prototypes: Sequence[Prototype], question: Question) -> str:

@@ -3,13 +3,15 @@
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from attrs import frozen
 
 from scribe_core.judging.asking import Question
+
+T = TypeVar("T")
 
 LONGEST = 64 * 1024
 """Characters of a reply that are read, from its end: the verdict comes last."""
@@ -67,6 +69,12 @@ def read_probabilities(text: str, questions: Sequence[Question]) -> dict[str, An
 def _is_distribution(chances: Sequence[Any]) -> bool:
     """Whether these are the probabilities of different answers, which leave some over at most."""
     return all(type(p) in (int, float) and 0 <= p <= 1 for p in chances) and math.fsum(chances) <= 1 + 1e-4
+
+
+def last_said(text: str, read: Callable[[Mapping[str, Any]], T | None]) -> T | None:
+    """What `read` makes of the last object in a reply of which it makes anything."""
+    found = [said for value, _ in objects(text[-LONGEST:]) if (said := read(value)) is not None]
+    return found[-1] if found else None
 
 
 def objects(text: str) -> Iterator[tuple[dict[str, Any], int]]:

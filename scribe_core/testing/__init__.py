@@ -31,7 +31,10 @@ CONTRACTS = (
     ),
     *("ToolContract", "TrackerContract", "TrainablePolicyContract"),
 )
-FAKES = ("FixedSegmenter", "RecordingTracker", "ScriptedEndpoint", "ScriptedJudge", "ScriptedPolicy")
+FAKES = (
+    *("FixedLibrary", "FixedSegmenter", "RecordingTracker"),
+    *("ScriptedEndpoint", "ScriptedJudge", "ScriptedModel", "ScriptedOptimizer", "ScriptedPolicy"),
+)
 SAMPLES = (
     *("awkward_trajectories", "sample_judgement", "sample_library", "sample_prototype", "sample_subgoal"),
     "sample_trajectory",

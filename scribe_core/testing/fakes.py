@@ -6,13 +6,16 @@ names one as "scribe_core.testing:ScriptedJudge".
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
-from typing import Any, ClassVar, Self
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
 
 from attrs import field, frozen
 
 from scribe_core.judging.asking import Prompt
 from scribe_core.judging.asking import Reply as ModelReply
+from scribe_core.judging.model_judge import ModelJudge
 from scribe_core.protocols import JudgeRequest
+from scribe_core.skills.library import Library
 from scribe_core.skills.prototype import Prototype
 from scribe_core.types import (
     Completion,
@@ -94,6 +97,52 @@ class ScriptedEndpoint:
         self.asked.append((prompt, sample))
         reply = self.script(prompt, sample) if callable(self.script) else self.script
         return ModelReply(text=reply) if isinstance(reply, str) else reply
+
+
+@frozen
+class ScriptedModel:
+    """A judge with a model that replies as told, for parts that borrow a judge's model."""
+
+    name: ClassVar[str] = "scripted-model"
+    script: Callable[[Prompt, int], str | ModelReply] | str
+    probabilities: bool = False
+    prompt_tokens: int = 8000
+    asked: list[tuple[Prompt, int]] = field(factory=list, eq=False)
+
+    def build(self) -> ModelJudge:
+        endpoint = ScriptedEndpoint(self.script, probabilities=self.probabilities, asked=self.asked)
+        return ModelJudge(endpoint=endpoint, prompt_tokens=self.prompt_tokens)
+
+
+@frozen
+class ScriptedOptimizer:
+    """Moves the version of a policy on and leaves it as it is; its metrics are given, or a function of the version."""
+
+    name: ClassVar[str] = "scripted-optimizer"
+    metrics: Mapping[str, float] | Callable[[int], Mapping[str, float]] = field(factory=dict)
+    learns_from: Literal["rollouts", "demonstrations"] = "rollouts"
+
+    def build(self) -> Self:
+        return self
+
+    def step(self, policy: Any, batch: Sequence[Any]) -> Mapping[str, float]:  # noqa: ARG002
+        policy.version += 1
+        return self.metrics(policy.version) if callable(self.metrics) else self.metrics
+
+    def save(self, folder: Path) -> None: ...
+
+    def load(self, folder: Path) -> None: ...
+
+
+@frozen
+class FixedLibrary:
+    """A library that is there already."""
+
+    name: ClassVar[str] = "fixed-library"
+    library: Library
+
+    def build(self) -> Library:
+        return self.library
 
 
 @frozen

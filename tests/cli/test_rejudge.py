@@ -35,19 +35,6 @@ class Chatty:
     name: ClassVar[str] = "chatty"
     def build(self):
         return Chatter()
-
-class Nothing:
-    learns_from = "rollouts"
-    def step(self, policy, groups):
-        return {}
-    def save(self, folder): ...
-    def load(self, folder): ...
-
-@frozen
-class Lazy:
-    name: ClassVar[str] = "lazy"
-    def build(self):
-        return Nothing()
 '''
 TABLES = """
 [policy]
@@ -56,7 +43,7 @@ use = "parts:Chatty"
 use = "greetings"
 count = 8
 [optimizer]
-use = "parts:Lazy"
+use = "scribe_core.testing:ScriptedOptimizer"
 [rollout]
 group_size = 4
 [training]

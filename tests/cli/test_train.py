@@ -45,20 +45,6 @@ class Watch:
     name: ClassVar[str] = "watch"
     def build(self):
         return Watching()
-
-class Updates:
-    learns_from = "rollouts"
-    def step(self, policy, groups):
-        policy.version += 1
-        return {"loss": 0.5}
-    def save(self, folder): ...
-    def load(self, folder): ...
-
-@frozen
-class Learner:
-    name: ClassVar[str] = "learner"
-    def build(self):
-        return Updates()
 '''
 
 
@@ -73,7 +59,8 @@ use = "tiny_parts:Tiny"
 use = "greetings"
 count = 8
 [optimizer]
-use = "tiny_parts:Learner"
+use = "scribe_core.testing:ScriptedOptimizer"
+metrics = {loss = 0.5}
 [rollout]
 group_size = 2
 [training]

@@ -4,11 +4,11 @@ import re
 import pytest
 
 RUN = ["--set", "environment.use=greetings"]
+TRAINING = [*RUN, "--set", "optimizer.use=scribe_core.testing:ScriptedOptimizer"]
 
 
-def test_estimates_what_a_run_takes(done, config, tmp_path):
-    (tmp_path / "mine.py").write_text(LEARNER)
-    options = [*RUN, "--set", "optimizer.use=mine:Learner", "--set", "training.steps=10"]
+def test_estimates_what_a_run_takes(done, config):
+    options = [*TRAINING, "--set", "training.steps=10"]
     options += ["--set", "training.tasks_per_step=2"]
     options += [
         "--set",
@@ -18,7 +18,7 @@ def test_estimates_what_a_run_takes(done, config, tmp_path):
         "--set",
         "evaluation.limit=2",
     ]
-    report = json.loads(done("validate", config, *options, "--json", cwd=tmp_path))
+    report = json.loads(done("validate", config, *options, "--json"))
     assert re.fullmatch("[0-9a-f]{64}", report.pop("library_digest"))
     assert report == {
         "skills": 1,
@@ -36,25 +36,23 @@ def test_estimates_what_a_run_takes(done, config, tmp_path):
         "usd": 0,
         "serves": ["score"],
     }
-    shown = done("validate", config, *options, cwd=tmp_path)
+    shown = done("validate", config, *options)
     assert re.search(r"^judgements +172 to 1,376$", shown, re.MULTILINE)
     assert re.search(r"^judge calls +0$", shown, re.MULTILINE)
     assert shown.endswith("serves               scribe score\nthe config is valid\n")  # it names no policy
 
 
-def test_demonstrations_need_no_rollouts(refused, config, tmp_path):
-    (tmp_path / "mine.py").write_text(LEARNER.replace('"rollouts"', '"demonstrations"'))
-    shown = refused("validate", config, *RUN, "--set", "optimizer.use=mine:Learner", cwd=tmp_path)
+def test_demonstrations_need_no_rollouts(refused, config):
+    shown = refused("validate", config, *TRAINING, "--set", "optimizer.learns_from=demonstrations")
     assert (
         shown == "environment: the split 'train' has no tasks with demonstrations; "
         "choose another environment or optimizer"
     )
 
 
-def test_refreshes_need_a_miner(refused, config, tmp_path):
-    (tmp_path / "mine.py").write_text(LEARNER)
-    options = [*RUN, "--set", "optimizer.use=mine:Learner", "--set", "training.tasks_per_step=2"]
-    shown = refused("validate", config, *options, "--set", "training.refresh_every=5", cwd=tmp_path)
+def test_refreshes_need_a_miner(refused, config):
+    options = [*TRAINING, "--set", "training.tasks_per_step=2"]
+    shown = refused("validate", config, *options, "--set", "training.refresh_every=5")
     assert shown.startswith("refresh.miner: missing; training.refresh_every needs one")
 
 
@@ -104,18 +102,6 @@ def test_a_program_that_is_not_installed_is_told(refused, config):
     shown = refused("validate", config, plugins=[])
     assert shown.startswith("scorer.libraries: no installed plugin offers 'polite' among its programs")
 
-
-LEARNER = """
-from typing import ClassVar
-from attrs import frozen
-
-@frozen
-class Learner:
-    name: ClassVar[str] = "learner"
-    learns_from = "rollouts"
-    def build(self):
-        return self
-"""
 
 PRICED = """
 from typing import ClassVar

@@ -2,7 +2,8 @@ import jsonschema
 import pytest
 
 from scribe_core.judging import prompts
-from scribe_core.judging.prompts import CHARACTERS_PER_TOKEN, checklist_questions, render
+from scribe_core.judging.prompts import checklist_questions, render
+from scribe_core.judging.templates import CHARACTERS_PER_TOKEN
 from scribe_core.testing import awkward_trajectories, sample_prototype, sample_subgoal, sample_trajectory
 from scribe_core.types import Message, Span, ToolSpec
 
@@ -46,7 +47,7 @@ def test_the_reason_comes_before_the_answer():
 @pytest.mark.parametrize("mode", QUESTIONS)
 def test_templates_have_a_name_a_version_and_a_hash(mode):
     name, version, hashed = prompts.template_id(mode).split("-")
-    assert (name, version, len(hashed)) == (mode, "1", 12)
+    assert (name, version, len(hashed)) == (mode, "2", 12)
 
 
 @pytest.mark.parametrize("budget", [2000, 4000, 8000])

@@ -20,7 +20,7 @@ from scribe_core.errors import ConfigError
 from scribe_core.judging import CallError, ModelJudge, Prompt, Reply
 from scribe_core.registry import Registry
 from scribe_core.skills import Library, Prototype, dump_prototype, lint, load_folder, parse_prototype
-from scribe_core.testing import MinerContract, ScriptedEndpoint, sample_prototype
+from scribe_core.testing import MinerContract, ScriptedModel, sample_prototype
 from scribe_core.testing.servers import ChatServer
 from scribe_core.trajectories import dump_trajectory
 from scribe_core.types import Message, ToolCall, ToolSpec, Trajectory
@@ -58,27 +58,6 @@ def _declining(number: int) -> Trajectory:
     return Trajectory(id=f"no-{number}", messages=messages, tools=(TOOL,), outcome=1.0, task_id=f"d{number}")
 
 
-@frozen(eq=False)
-class Scripted:
-    """A judge around a scripted model."""
-
-    name: ClassVar[str] = "scripted"
-    endpoint: ScriptedEndpoint
-
-    def build(self) -> ModelJudge:
-        return ModelJudge(endpoint=self.endpoint)
-
-
-@frozen
-class Writing:
-    """A judge whose model words every draft in its own way."""
-
-    name: ClassVar[str] = "writing"
-
-    def build(self) -> ModelJudge:
-        return ModelJudge(endpoint=ScriptedEndpoint(_words))
-
-
 def _words(prompt: Prompt, sample: int) -> str:
     return words(re.findall(r"^\| failure mode ([\w-]+),", prompt.user, re.M), "calls" in prompt.user)
 
@@ -93,6 +72,16 @@ def words(ids: list[str], calling: bool = True) -> str:
             "failure_modes": [{"id": id_, "description": f"The mistake {id_} is made."} for id_ in ids],
         }
     )
+
+
+@frozen
+class Writing:
+    """A judge whose model words every draft in its own way."""
+
+    name: ClassVar[str] = "writing"
+
+    def build(self) -> ModelJudge:
+        return ScriptedModel(_words).build()
 
 
 class TestContract(MinerContract):
@@ -120,7 +109,7 @@ def test_a_model_words_drafts_and_leaves_the_rest():
         assert "as far as level 2 goes" in draft.rubric[2]
         assert all(mode.description == f"The mistake {mode.id} is made." for mode in draft.failure_modes)
         assert draft.title.startswith("The policy ")
-        assert draft.provenance["mined"]["template"].startswith("word-1-")
+        assert draft.provenance["mined"]["template"].startswith("word-2-")
         assert "by a model" in draft.provenance["notes"]
         assert parse_prototype(dump_prototype(draft), draft.id).title == draft.title
 
@@ -131,10 +120,10 @@ def test_worded_drafts_lint():
 
 
 def test_the_model_sees_no_value_and_nothing_that_a_policy_wrote():
-    endpoint = ScriptedEndpoint(_words)
-    mined(Scripted(endpoint))
-    assert len(endpoint.asked) >= 2
-    for prompt, _ in endpoint.asked:
+    model = ScriptedModel(_words)
+    mined(model)
+    assert len(model.asked) >= 2
+    for prompt, _ in model.asked:
         for own in (SECRET, "deserves", "Alice", "look_up", "number 7"):
             assert own not in prompt.user
         assert "one tool offered" in prompt.user
@@ -174,7 +163,7 @@ def test_a_when_to_use_like_that_of_another_draft_is_left_to_templates():
 
 
 def test_drafts_do_not_grow_alike():
-    same = mined(Scripted(ScriptedEndpoint(words([]))))
+    same = mined(ScriptedModel(words([])))
     texts = [draft.when_to_use for draft in same]
     assert sum(text.startswith("Where somebody asks") for text in texts) == 1
     assert len({*texts}) == len(texts)
@@ -187,7 +176,7 @@ def fails(prompt: Prompt, sample: int) -> Reply:
 @pytest.mark.parametrize("script", [fails, "No.", "{}", '{"levels": [], "failure_modes": [1, {"id": 2}]}'])
 def test_without_usable_words_the_templates_stay(script: Any):
     with capture_logs() as logs:
-        drafts = mined(Scripted(ScriptedEndpoint(script)))
+        drafts = mined(ScriptedModel(script))
     assert [evolve(draft, provenance={}) for draft in drafts] == [
         evolve(draft, provenance={}) for draft in mined()
     ]
@@ -200,13 +189,13 @@ def test_the_last_object_counts():
 
 
 def test_cached_remembers_the_words(tmp_path: Path):
-    endpoint = ScriptedEndpoint(_words)
-    cached = Cached(judge=Scripted(endpoint), path=str(tmp_path / "replies.sqlite"))
+    model = ScriptedModel(_words)
+    cached = Cached(judge=model, path=str(tmp_path / "replies.sqlite"))
     assert mined(cached) == mined(cached)
-    assert len(endpoint.asked) == len(mined()) - 1
+    assert len(model.asked) == len(mined()) - 1
 
 
-@pytest.mark.parametrize("judge", [ProgramsJudge(), Scripted(ScriptedEndpoint("", probabilities=True))])
+@pytest.mark.parametrize("judge", [ProgramsJudge(), ScriptedModel("", probabilities=True)])
 def test_a_judge_whose_model_cannot_write_is_refused(judge: Any):
     with pytest.raises(ConfigError, match=f"judge: .*'{judge.name}'"):
         Clusters(judge=judge).build()

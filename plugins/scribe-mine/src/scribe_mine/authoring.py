@@ -7,19 +7,19 @@ values. It sees nothing that a policy wrote, for a rubric is what a policy must 
 no better than the template's by lint, that hides something or that is too long, is left out.
 """
 
-import asyncio
-import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import structlog
 from attrs import evolve, frozen
 
+from scribe_core.aio import gathered
 from scribe_core.builtin.situation import request_of
 from scribe_core.judging import CallError, Model, Prompt
-from scribe_core.judging.fence import NOTICE, fenced, is_visible, neutral, new_mark
-from scribe_core.judging.prompts import CHARACTERS_PER_TOKEN, cut
-from scribe_core.judging.replies import LONGEST, objects
+from scribe_core.judging.fence import is_visible, neutral
+from scribe_core.judging.replies import last_said
+from scribe_core.judging.templates import Template, cut, strict_object
 from scribe_core.skills import NEAR_DUPLICATE, Library, Prototype, alike, lint
 from scribe_core.types import Json
 from scribe_mine import wording
@@ -27,16 +27,12 @@ from scribe_mine.members import Member, masked
 
 log = structlog.get_logger("scribe.mine")
 
-VERSION = 1
+VERSION = 2
 LONGEST_TEXT = 400
 SHOWN = 8
 """Members whose requests are shown."""
 LONGEST_REQUEST = 300
 
-_SYSTEM = f"""\
-You word a rubric, by which one kind of step of assistants that use tools is graded.
-
-{NOTICE}"""
 _TASK = """\
 # Task
 A draft was made of many steps of one kind, from their statistics. Say better what its texts say, and nothing else: which \
@@ -50,35 +46,22 @@ Reply with one JSON object and nothing else:
 - "when_to_use": the situation, and what the assistant does in it, so that no other kind of step fits.
 - "levels": what a step of each level is like, from 0 (fails at the root) to 3 (all is done and every check holds).
 - "failure_modes": for each id of the draft, its mistake."""
-_LAST = "Word the draft. Reply with the JSON object only."
 _TEXT: Json = {"type": "string"}
-_PROPERTIES: dict[str, Json] = {
-    "title": _TEXT,
-    "when_to_use": _TEXT,
-    "levels": {
-        "type": "object",
-        "properties": dict.fromkeys("0123", _TEXT),
-        "required": list("0123"),
-        "additionalProperties": False,
-    },
-    "failure_modes": {
-        "type": "array",
-        "items": {
-            "type": "object",
-            "properties": {"id": _TEXT, "description": _TEXT},
-            "required": ["id", "description"],
-            "additionalProperties": False,
-        },
-    },
-}
-_SCHEMA: Json = {
-    "type": "object",
-    "properties": _PROPERTIES,
-    "required": list(_PROPERTIES),
-    "additionalProperties": False,
-}
-
-TEMPLATE = f"word-{VERSION}-{hashlib.sha256(repr((_SYSTEM, _TASK, _LAST)).encode()).hexdigest()[:12]}"
+_SCHEMA = strict_object(
+    {
+        "title": _TEXT,
+        "when_to_use": _TEXT,
+        "levels": strict_object(dict.fromkeys("0123", _TEXT)),
+        "failure_modes": {"type": "array", "items": strict_object({"id": _TEXT, "description": _TEXT})},
+    }
+)
+TEMPLATE = Template(
+    name="word",
+    version=VERSION,
+    purpose="You word a rubric, by which one kind of step of assistants that use tools is graded.",
+    head=(_TASK,),
+    last="Word the draft. Reply with the JSON object only.",
+)
 
 
 @frozen(kw_only=True)
@@ -95,7 +78,7 @@ async def worded(
     drafts: Sequence[Prototype], groups: Sequence[Sequence[Member]], model: Model
 ) -> list[Prototype]:
     """The drafts in the model's words, each where they are sound; `groups` are their members."""
-    found = await asyncio.gather(*(_ask(d, m, model) for d, m in zip(drafts, groups, strict=True)))
+    found = await gathered(_ask(d, m, model) for d, m in zip(drafts, groups, strict=True))
     if causes := [each for each in found if isinstance(each, str)]:
         log.warning("worded_by_templates", drafts=len(causes), of=len(drafts), cause=causes[0])
     taken = [draft.when_to_use for draft in drafts]
@@ -124,7 +107,7 @@ def reworded(draft: Prototype, texts: Texts, others: Sequence[str]) -> Prototype
         changed.append(name)
     if not changed:
         return draft
-    mined = {**draft.provenance["mined"], "worded": changed, "template": TEMPLATE}
+    mined = {**draft.provenance["mined"], "worded": changed, "template": TEMPLATE.id}
     notes = "A draft: wording by a model, checks and caps by what programs found in the members."
     return evolve(draft, provenance={**draft.provenance, "notes": notes, "mined": mined})
 
@@ -179,18 +162,10 @@ async def _ask(draft: Prototype, members: Sequence[Member], model: Model) -> Tex
 def render(draft: Prototype, members: Sequence[Member], budget: int) -> Prompt | None:
     """The prompt about a draft; None where it does not fit into `budget` tokens."""
     material = neutral("\n".join(_material(draft, members))).text
-    room = budget * CHARACTERS_PER_TOKEN - len(_SYSTEM) - len(_TASK) - 500
+    room = TEMPLATE.room(budget, _TASK)
     if room < len(_TASK):
         return None
-    mark = new_mark()
-    return Prompt(
-        system=_SYSTEM.format(mark=mark),
-        user=f"{_TASK}\n\n# The draft\n{fenced(cut(material, room), mark)}\n\n{_LAST}",
-        questions=(),
-        schema=_SCHEMA,
-        template=TEMPLATE,
-        fence=mark,
-    )
+    return TEMPLATE.prompt(_TASK, {"The draft": cut(material, room)}, _SCHEMA)
 
 
 def _material(draft: Prototype, members: Sequence[Member]) -> Iterator[str]:
@@ -215,28 +190,28 @@ def _material(draft: Prototype, members: Sequence[Member]) -> Iterator[str]:
 
 def read(text: str) -> Texts | None:
     """The texts that a reply holds; None where there is none. The last object of a reply counts."""
-    found = None
-    for value, _ in objects(text[-LONGEST:]):
-        levels, modes = value.get("levels"), value.get("failure_modes")
-        texts = Texts(
-            title=_line(value.get("title")).rstrip("."),
-            when_to_use=_line(value.get("when_to_use")),
-            levels={
-                int(level): line
-                for level, given in (levels.items() if isinstance(levels, dict) else ())
-                if level in ("0", "1", "2", "3") and (line := _line(given))
-            },
-            modes={
-                each["id"]: line
-                for each in (modes if isinstance(modes, list) else ())
-                if isinstance(each, dict)
-                and isinstance(each.get("id"), str)
-                and (line := _line(each.get("description")))
-            },
-        )
-        if texts.title or texts.when_to_use or texts.levels or texts.modes:
-            found = texts
-    return found
+    return last_said(text, _texts)
+
+
+def _texts(value: Mapping[str, Any]) -> Texts | None:
+    levels, modes = value.get("levels"), value.get("failure_modes")
+    texts = Texts(
+        title=_line(value.get("title")).rstrip("."),
+        when_to_use=_line(value.get("when_to_use")),
+        levels={
+            int(level): line
+            for level, given in (levels.items() if isinstance(levels, dict) else ())
+            if level in ("0", "1", "2", "3") and (line := _line(given))
+        },
+        modes={
+            each["id"]: line
+            for each in (modes if isinstance(modes, list) else ())
+            if isinstance(each, dict)
+            and isinstance(each.get("id"), str)
+            and (line := _line(each.get("description")))
+        },
+    )
+    return texts if texts.title or texts.when_to_use or texts.levels or texts.modes else None
 
 
 def _line(value: object) -> str:

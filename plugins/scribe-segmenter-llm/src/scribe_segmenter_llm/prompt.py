@@ -8,19 +8,19 @@ A trajectory that does not fit into one prompt is asked about in windows: each b
 shown behind the last request. Of a message that is too long by itself, the middle is left out.
 """
 
-import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from attrs import frozen
 
 from scribe_core.judging.asking import Prompt
-from scribe_core.judging.fence import NOTICE, fenced, neutral, new_mark
-from scribe_core.judging.prompts import CHARACTERS_PER_TOKEN, cut
-from scribe_core.judging.replies import LONGEST, objects
+from scribe_core.judging.fence import neutral
+from scribe_core.judging.replies import last_said
+from scribe_core.judging.templates import Template, cut, strict_object
 from scribe_core.spans import message_text
 from scribe_core.types import Json, Message
 
-VERSION = 1
+VERSION = 2
 LONGEST_GOAL = 200
 LONGEST_QUOTE = 400
 MOST_STATED = 200
@@ -28,10 +28,6 @@ MOST_STATED = 200
 LONGEST_OTHER = 1_500
 """Characters that are shown of a request or a result: it is the assistant's messages that are cut."""
 
-_SYSTEM = f"""\
-You divide what an assistant did into subgoals, which others then grade one by one.
-
-{NOTICE}"""
 _TASK = """\
 # Task
 List the subgoals of the assistant, in the order in which it pursued them. A subgoal is a stretch of consecutive work \
@@ -44,26 +40,18 @@ Reply with one JSON object and nothing else: {"subgoals": [{"goal": ..., "quote"
 - "goal": what the stretch is for, in a few words.
 - "quote": how the stretch begins: its first five to fifteen words, copied exactly from below an "assistant:" heading, \
 without the leading "| ". Where it begins with a call, the beginning of the call."""
-_LAST = "List the subgoals of the assistant. Reply with the JSON object only."
-_SCHEMA: Json = {
-    "type": "object",
-    "properties": {
-        "subgoals": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": {"goal": {"type": "string"}, "quote": {"type": "string"}},
-                "required": ["goal", "quote"],
-                "additionalProperties": False,
-            },
-        }
-    },
-    "required": ["subgoals"],
-    "additionalProperties": False,
-}
+_TEXT: Json = {"type": "string"}
+_SUBGOAL = strict_object({"goal": _TEXT, "quote": _TEXT})
+_SCHEMA = strict_object({"subgoals": {"type": "array", "items": _SUBGOAL}})
 _HEADINGS = {"tool": "tool result", "function": "tool result"}
 
-TEMPLATE = f"segment-{VERSION}-{hashlib.sha256(repr((_SYSTEM, _TASK, _LAST)).encode()).hexdigest()[:12]}"
+_TEMPLATE = Template(
+    name="segment",
+    version=VERSION,
+    purpose="You divide what an assistant did into subgoals, which others then grade one by one.",
+    head=(_TASK,),
+    last="List the subgoals of the assistant. Reply with the JSON object only.",
+)
 
 
 @frozen
@@ -76,7 +64,7 @@ class Stated:
 
 def room(budget: int) -> int:
     """The characters of a trajectory for which a prompt of `budget` tokens has room."""
-    return budget * CHARACTERS_PER_TOKEN - len(_SYSTEM) - len(_TASK) - len(_LAST) - LONGEST_OTHER - 500
+    return _TEMPLATE.room(budget, _TASK) - LONGEST_OTHER
 
 
 def windows(messages: Sequence[Message], room: int) -> list[tuple[int, int]]:
@@ -98,24 +86,18 @@ def render(messages: Sequence[Message], first: int, end: int, room: int) -> Prom
     # Results between two windows may make one longer than it should be; its middle gives way.
     text = cut("\n".join(parts), room + LONGEST_OTHER // 2)
     before = f"{_shown(request, LONGEST_OTHER // 2)}\n" if request else ""
-    mark = new_mark()
-    return Prompt(
-        system=_SYSTEM.format(mark=mark),
-        user=f"{_TASK}\n\n# What was done\n{fenced(before + text, mark)}\n\n{_LAST}",
-        questions=(),
-        schema=_SCHEMA,
-        template=TEMPLATE,
-        fence=mark,
-    )
+    return _TEMPLATE.prompt(_TASK, {"What was done": before + text}, _SCHEMA)
 
 
 def read(text: str) -> tuple[Stated, ...] | None:
     """The subgoals that a reply states; None where it states none. The last list of a reply counts."""
-    found = None
-    for value, _ in objects(text[-LONGEST:]):
-        if isinstance(given := value.get("subgoals"), list):
-            found = tuple(stated for each in given[:MOST_STATED] if (stated := _stated(each)))
-    return found or None
+    return last_said(text, _subgoals)
+
+
+def _subgoals(value: Mapping[str, Any]) -> tuple[Stated, ...] | None:
+    given = value.get("subgoals")
+    listed = given[:MOST_STATED] if isinstance(given, list) else []
+    return tuple(stated for each in listed if (stated := _stated(each))) or None
 
 
 def _stated(value: object) -> Stated | None:

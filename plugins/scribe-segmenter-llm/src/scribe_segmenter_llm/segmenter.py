@@ -3,7 +3,6 @@
 trajectory --windows--> prompts --replies--> stated subgoals --located--> cuts --> spans
 """
 
-import asyncio
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -11,6 +10,7 @@ import structlog
 from attrs import field, frozen
 from attrs.validators import ge
 
+from scribe_core.aio import gathered
 from scribe_core.builders import part
 from scribe_core.builtin.turns import turns
 from scribe_core.judging import CallError, Model, borrow
@@ -53,12 +53,7 @@ class _ModelSegmenter:
     limits: Limits
 
     async def segment(self, trajectories: Sequence[Trajectory]) -> list[list[Span]]:
-        tasks = [asyncio.ensure_future(self._segment(each.messages)) for each in trajectories]
-        try:
-            found = await asyncio.gather(*tasks)
-        finally:
-            for task in tasks:
-                task.cancel()
+        found = await gathered(self._segment(each.messages) for each in trajectories)
         if causes := [cause for _, cause in found if cause]:
             log.warning("cut_into_turns", trajectories=len(causes), of=len(found), cause=causes[0])
         return [each for each, _ in found]
@@ -71,7 +66,7 @@ class _ModelSegmenter:
         windows = prompt.windows(messages, room) if room >= LEAST_ROOM else []
         if not 0 < len(windows) <= MOST_WINDOWS:
             return list(turns(messages)), "it does not fit into the prompts"
-        found = await asyncio.gather(*(self._cuts(messages, first, end, room) for first, end in windows))
+        found = await gathered(self._cuts(messages, first, end, room) for first, end in windows)
         causes = [cause for _, cause in found if cause]
         if len(causes) == len(windows):
             return list(turns(messages)), causes[0]
