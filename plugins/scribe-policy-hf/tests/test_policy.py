@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from attrs import evolve
 from scribe_policy_hf import packing
 from scribe_policy_hf.builder import HF, Lora
 from scribe_policy_hf.cache import RoomyLayer
+from scribe_policy_hf.generate import generate
 from scribe_policy_hf.testing import tiny_model
 
 from scribe_core.errors import ConfigError, RunError
@@ -154,6 +156,29 @@ def test_rows_that_leave_the_batch_change_no_other(peaked, monkeypatch: pytest.M
         alone = peaked.generate([asked[i]], sampling, [i])[0]
         assert completion.message.sampled.token_ids == alone.message.sampled.token_ids
     assert len({len(each.message.sampled.token_ids) for each in together}) > 2
+
+
+@pytest.mark.parametrize("start", [0, 15, 16, 40])
+def test_a_common_start_is_computed_once_and_changes_nothing(
+    peaked, monkeypatch: pytest.MonkeyPatch, start: int
+) -> None:
+    prompts = [(*range(3, 3 + start), *rest) for rest in ((50,), (51, 52, 53, 54, 55), (56, 57))]
+    prompts += [prompts[0]]
+    seen: list[int] = []
+    forward = peaked.module.forward
+    monkeypatch.setattr(
+        peaked.module,
+        "forward",
+        lambda **given: (seen.append(given["input_ids"].numel()), forward(**given))[1],
+    )
+    options: dict[str, Any] = {"temperature": 1.0, "end_ids": frozenset({2}), "pad_id": 0}
+    together = generate(peaked.module, prompts, rooms=[9] * 4, seeds=[1, 2, 3, 4], **options)
+    # One start and three rests, padded to the longest; or three prompts, padded.
+    assert seen[:2] == [start, 3 * 5] if start >= 16 else seen[0] == 3 * (start + 5)
+    for prompt, seed, draw in zip(prompts, (1, 2, 3, 4), together, strict=True):
+        (alone,) = generate(peaked.module, [prompt], rooms=[9], seeds=[seed], **options)
+        assert draw.token_ids == alone.token_ids
+        assert draw.logprobs == pytest.approx(alone.logprobs, abs=1e-4)
 
 
 def test_nothing_is_sampled_beyond_the_models_positions(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Sampling from a causal language model: each distinct prompt is prefilled once, its samples share the cache."""
+"""Sampling from a causal language model: what prompts have in common is prefilled once, samples share the cache."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,9 +9,12 @@ from torch import Tensor
 
 from scribe_core.errors import RunError
 from scribe_policy_hf.cache import make_room
+from scribe_policy_hf.packing import can_pack
 
 # Copying the cache costs about a step: rows that have ended leave it when they are this share of it.
 _COMPACT = 0.7
+_SHARED = 16
+"""Tokens: a shorter beginning of all prompts is not worth a forward pass of its own."""
 
 
 @frozen
@@ -108,22 +111,39 @@ def _next(module: Any, tokens: Tensor, mask: Tensor, cache: Any) -> Tensor:
 
 
 def _prefill(module: Any, prompts: Sequence[tuple[int, ...]], pad_id: int) -> tuple[Tensor, Any, Tensor]:
-    """(last logits, cache, attention mask) of left-padded prompts."""
+    """(last logits, cache, attention mask). What all prompts begin with is computed once, their rests left-padded behind."""
+    start = _common_start(prompts) if len(prompts) > 1 and can_pack(module) else 0
     width = max(map(len, prompts))
-    ids = torch.full((len(prompts), width), pad_id)
+    ids = torch.full((len(prompts), width - start), pad_id)
     mask = torch.zeros((len(prompts), width), dtype=torch.long)
+    mask[:, :start] = 1
     for i, prompt in enumerate(prompts):
-        ids[i, width - len(prompt) :] = torch.tensor(prompt)
-        mask[i, width - len(prompt) :] = 1
+        rest = torch.tensor(prompt[start:])
+        ids[i, len(ids[i]) - len(rest) :] = rest
+        mask[i, width - len(rest) :] = 1
     ids, mask = ids.to(module.device), mask.to(module.device)
+    cache = None
+    if start:
+        begun = torch.tensor([prompts[0][:start]], device=module.device)
+        cache = module(input_ids=begun, use_cache=True, logits_to_keep=1).past_key_values
+        cache.batch_repeat_interleave(len(prompts))
     output = module(
         input_ids=ids,
         attention_mask=mask,
-        position_ids=(mask.cumsum(1) - 1).clamp(min=0),
+        position_ids=(mask.cumsum(1) - 1).clamp(min=0)[:, start:],
+        past_key_values=cache,
         use_cache=True,
         logits_to_keep=1,
     )
     return output.logits[:, -1], output.past_key_values, mask
+
+
+def _common_start(prompts: Sequence[tuple[int, ...]]) -> int:
+    """How many tokens all prompts begin with, where sharing them pays; each keeps one of its own."""
+    longest = min(map(len, prompts)) - 1
+    columns = zip(*prompts, strict=False)
+    common = next((i for i, column in enumerate(columns) if len({*column}) > 1), longest)
+    return min(common, longest) if common >= _SHARED else 0
 
 
 def _uniforms(seeds: Sequence[int], count: int) -> Tensor:
