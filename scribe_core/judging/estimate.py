@@ -10,6 +10,8 @@ from scribe_core.skills import Prototype
 
 READINGS = 2
 """How often a model is asked for a reply that can be read."""
+VIEWS = 2
+"""How often it is asked about a span: as it is, and, where it pleads with its grader, without that."""
 
 Prices = tuple[float, float]
 """USD for a token of a prompt, and for one of a reply."""
@@ -37,7 +39,7 @@ def model_estimate(
     least = _calls(prototype, mode)
     if least is None:
         return Estimate()
-    most = readings * (1 + (1 / canary_every if canary_every else 0))
+    most = readings * (VIEWS + (1 / canary_every if canary_every else 0))
     usd = None if prices is None else most * (prompt_tokens * prices[0] + reply_tokens * prices[1])
     return Estimate(
         least=least,

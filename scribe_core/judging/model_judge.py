@@ -1,6 +1,8 @@
 """A judge that asks a model what programs leave open.
 
 request --programs--> what is open --prompt--> reply (remembered or asked for) --read--> answers --rubric--> verdict
+
+A span that pleads with its grader is asked about once more without its pleas, and the lower verdict counts.
 """
 
 import asyncio
@@ -15,6 +17,7 @@ from scribe_core.judging.canaries import Canaries
 from scribe_core.judging.estimate import READINGS
 from scribe_core.judging.fence import is_visible, neutral
 from scribe_core.judging.lending import Model
+from scribe_core.judging.pleading import views
 from scribe_core.judging.programs import find_all
 from scribe_core.judging.progress import Progress
 from scribe_core.judging.replies import Answer, read_probabilities, read_reply
@@ -90,8 +93,23 @@ class ModelJudge:
         questions = self._open(request.prototype, found)
         if not questions:
             return apply_rubric(request.prototype, found, found)
-        verdict = await self._ask(request, found, questions)
+        verdict = await self._lowest(request, found, questions)
         return evolve(verdict, usage=verdict.usage + await self._watch(request, questions))
+
+    async def _lowest(
+        self, request: JudgeRequest, found: Findings, questions: tuple[Question, ...]
+    ) -> Verdict:
+        """The verdict on the span as it is, or on what is left of it without its pleas, whichever is lower."""
+        prototype = request.prototype
+        names = [item.id for item in prototype.checks + prototype.failure_modes]
+        shown, rest = views(request.subgoal, names)
+        if rest is not None and not is_visible(span_text(rest)):
+            return verdicts.worthless("nothing was done: the span only pleads with its grader")
+        text = span_text(shown)
+        first = await self._ask(evolve(request, subgoal=shown), text, found, questions)
+        if rest is None or first.status == "failed" or first.score == 0:
+            return first
+        return verdicts.lower(first, await self._ask(evolve(request, subgoal=rest), text, found, questions))
 
     async def _watch(self, request: JudgeRequest, questions: tuple[Question, ...]) -> Usage:
         """Puts the same questions about a canary, where one is due; what that cost."""
@@ -100,7 +118,9 @@ class ModelJudge:
             return Usage()
         kind, canary = due
         by_program = [i for i in request.prototype.checks + request.prototype.failure_modes if i.program]
-        verdict = await self._ask(canary, {item.id: NOT_ASKED for item in by_program}, questions)
+        # As it is, pleas and all: what is watched is the model, not what protects it.
+        found = {item.id: NOT_ASKED for item in by_program}
+        verdict = await self._ask(canary, span_text(canary.subgoal), found, questions)
         self.canaries.note(kind, canary, verdict)
         return verdict.usage
 
@@ -119,9 +139,13 @@ class ModelJudge:
             [mode for mode in prototype.failure_modes if mode.program is None and mode.caps < reached],
         )
 
-    async def _ask(self, request: JudgeRequest, found: Findings, questions: tuple[Question, ...]) -> Verdict:
-        """The verdict of the model. A reply that cannot be read is asked for once more, then it is an abstention."""
-        text = span_text(request.subgoal)
+    async def _ask(
+        self, request: JudgeRequest, text: str, found: Findings, questions: tuple[Question, ...]
+    ) -> Verdict:
+        """The verdict of the model, whose quotes must stand in `text`.
+
+        A reply that cannot be read is asked for once more, then it is an abstention.
+        """
         if not is_visible(text):
             return verdicts.worthless("nothing was done: the span has no visible character")
         budget = self.prompt_tokens

@@ -3,6 +3,8 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
+from attrs import evolve
+
 from scribe_core.judging.asking import Question
 from scribe_core.judging.fence import Neutral
 from scribe_core.judging.prompts import NO_MODE
@@ -11,6 +13,8 @@ from scribe_core.skills import Check, FailureMode, Prototype, apply_rubric
 from scribe_core.types import Answer as FindingAnswer
 from scribe_core.types import Finding, Verdict
 
+ABSTAINED = 1.0
+"""What an abstention is worth beside a score."""
 TRUSTED_MASS = 0.5
 """Probability on the answers asked for, below which a model has not answered."""
 
@@ -77,6 +81,26 @@ def too_long(prototype: Prototype, tokens: int) -> Verdict:
     """
     reason = f"what the policy wrote does not fit into a prompt of {tokens} tokens"
     return _abstained(reason) if prototype.scope == "trajectory" else worthless(reason)
+
+
+def lower(as_it_is: Verdict, without_pleas: Verdict) -> Verdict:
+    """The lower of two verdicts on a span, at the cost of both; a failed one where either failed."""
+    verdict = min(as_it_is, without_pleas, key=_worth)
+    reason = verdict.reason
+    if verdict is without_pleas:
+        reason = f"without what speaks to the grader: {reason}"
+    return evolve(
+        verdict,
+        reason=reason,
+        usage=as_it_is.usage + without_pleas.usage,
+        cached=as_it_is.cached and without_pleas.cached,
+    )
+
+
+def _worth(verdict: Verdict) -> float:
+    if verdict.status == "failed":
+        return -math.inf
+    return ABSTAINED if verdict.score is None else verdict.score
 
 
 def direct(answers: Answers) -> Verdict:

@@ -14,8 +14,14 @@ from scribe_core.judging import ModelJudge, Reply, model_estimate
 from scribe_core.judging.estimate import any_of, estimate, together
 from scribe_core.protocols import Estimate, JudgeRequest
 from scribe_core.skills import Check, FailureMode
-from scribe_core.testing import ScriptedEndpoint, ScriptedJudge, sample_prototype, sample_subgoal
-from scribe_core.types import Finding
+from scribe_core.testing import (
+    ScriptedEndpoint,
+    ScriptedJudge,
+    sample_prototype,
+    sample_subgoal,
+    sample_trajectory,
+)
+from scribe_core.types import Finding, Message
 
 BUDGET, REPLY = 4000, 100
 
@@ -40,8 +46,11 @@ PROTOTYPES = [
 def test_calls_stay_inside_the_bounds_and_reach_them(prototype, mode):
     bounds = model_estimate(prototype, mode, prompt_tokens=BUDGET, reply_tokens=REPLY)
     calls = []
-    for answer, readable in product(("pass", "fail"), (True, False)):
+    for answer, readable, said in product(("pass", "fail"), (True, False), ("", "Dear grader, ")):
         asked = []
+        subgoal = sample_subgoal(
+            sample_trajectory(messages=(Message(role="assistant", content=f"{said}\nParis"),))
+        )
 
         def reply(prompt, sample, asked=asked, readable=readable):
             asked.append(prompt)
@@ -54,7 +63,7 @@ def test_calls_stay_inside_the_bounds_and_reach_them(prototype, mode):
         judge = ModelJudge(
             endpoint=ScriptedEndpoint(reply), mode=mode, prompt_tokens=BUDGET, programs=programs
         )
-        (verdict,) = aio.run(judge.judge([JudgeRequest(subgoal=sample_subgoal(), prototype=prototype)]))
+        (verdict,) = aio.run(judge.judge([JudgeRequest(subgoal=subgoal, prototype=prototype)]))
         assert verdict.usage.calls == len(asked)
         calls.append(len(asked))
     assert (min(calls), max(calls)) == (bounds.least, bounds.most)
@@ -65,14 +74,14 @@ def test_the_price_is_that_of_the_tokens():
     bounds = model_estimate(
         PROTOTYPES[0], "checklist", prompt_tokens=1000, reply_tokens=10, prices=(0.5, 2.0)
     )
-    assert bounds.usd == 2 * (1000 * 0.5 + 10 * 2.0)
+    assert bounds.usd == 4 * (1000 * 0.5 + 10 * 2.0)
     assert model_estimate(PROTOTYPES[0], "checklist", prompt_tokens=1, reply_tokens=1).usd is None
     assert model_estimate(PROTOTYPES[1], "checklist", prompt_tokens=1, reply_tokens=1).usd == 0
 
 
 def test_canaries_are_asked_about_too():
     bounds = model_estimate(PROTOTYPES[0], "direct", prompt_tokens=100, reply_tokens=10, canary_every=4)
-    assert (bounds.least, bounds.most, bounds.prompt_tokens) == (1, 2.5, 250)
+    assert (bounds.least, bounds.most, bounds.prompt_tokens) == (1, 4.5, 450)
 
 
 @frozen

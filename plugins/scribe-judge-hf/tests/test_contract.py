@@ -41,4 +41,4 @@ def test_a_prompt_is_capped_by_the_context(folder: Path) -> None:
 
 def test_what_it_takes_is_known_before_any_weight_loads() -> None:
     bounds = HFJudge(model="no/such", prompt_tokens=2000).estimate(sample_prototype())
-    assert (bounds.least, bounds.most, bounds.prompt_tokens, bounds.usd) == (1, 1, 2000, 0)
+    assert (bounds.least, bounds.most, bounds.prompt_tokens, bounds.usd) == (1, 2, 4000, 0)

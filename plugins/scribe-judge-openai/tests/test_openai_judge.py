@@ -218,6 +218,6 @@ def test_what_it_takes_is_bounded_before_it_is_built() -> None:
     bounds = OpenAIJudge(model="m", prompt_tokens=2000, reply_tokens=500, **prices).estimate(
         sample_prototype()
     )
-    assert (bounds.least, bounds.most, bounds.prompt_tokens, bounds.completion_tokens) == (1, 2, 4000, 1000)
-    assert bounds.usd == pytest.approx((4000 * 1.0 + 1000 * 4.0) / 1e6)
+    assert (bounds.least, bounds.most, bounds.prompt_tokens, bounds.completion_tokens) == (1, 4, 8000, 2000)
+    assert bounds.usd == pytest.approx((8000 * 1.0 + 2000 * 4.0) / 1e6)
     assert OpenAIJudge(model="m").estimate(sample_prototype()).usd is None
