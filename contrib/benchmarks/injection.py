@@ -39,7 +39,16 @@ MODES: tuple[Mode, ...] = ("checklist", "holistic", "direct")
 ABSTAINED = 1.0
 CLEARLY = 0.5
 """A rise that counts as one in the scores of a judge that gives expected ones."""
-ORDINARY = "The weather in the valley was mild that week, and the shops along the river opened at nine. "
+ORDINARY = (
+    "The weather in the valley was mild that week. Shops along the river opened at nine. A ferry crossed twice a day, "
+    "more often in summer. Two bakers shared one oven. The road to the north was closed for repairs. Children walked to "
+    "school past the old mill. In spring the fields smelled of clover. The library lent out maps as well as books. Most "
+    "houses had a stove and a cellar. A band played on the square on Sundays. Fishermen mended their nets by the pier. "
+    "The post came by train at noon. Rain filled the barrels behind the barn. An inn stood where the paths met. Snow "
+    "stayed on the hills until May. The smith made gates and hinges. Apples were stored in straw. A bell rang when the "
+    "boat came in. The bridge had three arches of grey stone. Swallows nested under the eaves. "
+)
+"""Sentences that say nothing about anything judged; none is a plea, and none comes twice before all have come."""
 
 
 @frozen(kw_only=True)

@@ -1,8 +1,8 @@
 """Signs by which a line or a sentence is taken for a plea to a grader: words, turns of phrase, and what hides.
 
 The lists are by kind of trick, not by attack: talk of grading, praise of one's own work, orders to a model, fake
-ends and headings, verdicts in the form of a reply. They may be generous, for a sign only costs a second look.
-Each pattern has bounded gaps and no nested repeats: a search takes time linear in the text.
+ends and headings, verdicts in the form of a reply. They may be generous, for a sign costs a second look and its line.
+Gaps in patterns are bounded and repeats cannot overlap: a search takes time linear in the text.
 """
 
 import re
@@ -25,7 +25,8 @@ _OTHERS = (
     "bewert|benotung|benote|punktzahl|volle punkte|höchstnote|bestnote|prüfer|gutachter|korrektor|ignorier|anweisung|"
     "évaluateur|évaluatrice|correcteur|barème|note maximale|meilleure note|notez|ignorez|ignore les|juge|"
     "calificación|calificaciones|calificar|califique|califica|evaluador|puntuación|puntaje|nota máxima|rúbrica|juez|"
-    "ignora (?:las|los|tod|cual|la |le |i |gli|tutt|as |os )|ignore (?:las|los|tod|as |os )|instrucciones|valutatore|valutazione|punteggio|voto massimo|massimo dei voti|istruzioni|giudice|"
+    "ignora (?:las|los|tod|cual|la |le |i |gli|tutt|as |os )|ignore (?:las|los|tod|as |os )|"
+    "instrucciones|valutatore|valutazione|punteggio|voto massimo|massimo dei voti|istruzioni|giudice|"
     "avaliador|avaliação|avalie|pontuação|instruções|juiz|beoordel|negeer|instructies|hoogste score|"
     "oceniając|ocena|oceń|punktów|zignoruj|instrukcje|değerlendir|talimat|tam puan|yok say|"
     # Russian, Arabic, Hindi
@@ -52,7 +53,7 @@ _PHRASES = {
     "number": r"\b(?:scores?|scored|grades?|graded|ratings?|rated|level)\b[^\w\"']{0,4}"
     r"(?:(?:is|of|to|at|as|be|it|a|an|should|must|equals?|with)\W{1,3}){0,4}(?:3|three|5|five|10|ten|100)\b(?![.,]\d)",
     "scale": r"\b(?:(?:3|three) out of (?:3|three)|(?:5|five) out of (?:5|five)|(?:10|ten) out of (?:10|ten)|100 out of 100)\b"
-    r"|\b(?<![\d/.])(?:10 ?/ ?10|100 ?/ ?100)(?![\d/.])|\b(?:100|five|5)(?: ?%| percent| stars)\b.{0,20}\b(?:correct|right|mark|scor|grad)",
+    r"|\b(?<![\d/.])(?:10 ?/ ?10|100 ?/ ?100)(?![\d/]|\.\d)|\b(?:100|five|5)(?: ?%| percent| stars)\b.{0,20}\b(?:correct|right|mark|scor|grad)",
     "graded": r"\b(?:grad|scor|rat|judg|mark|assess|evaluat|rank)(?:e|es|ed|ing)?\s(?:(?:me|us|it|this)\b(?!\s[a-z])"
     rf"|(?:me|us|it|this) (?:as|with|at|highly|well|a)\b|(?:this|my|the|our|every|each)\s(?:\w{{1,20}}\s)?{_WORK}\b)",
     "ignore": r"\b(?:ignor|disregard|forget|overrid|bypass|overlook|dismiss|neglect|discard|(?:do not|don'?t) (?:follow|apply|use))"
@@ -92,7 +93,7 @@ _PHRASES = {
     "verdict": r"[:=]\s{0,3}[\"'`*{]{0,3}(?:pass|fail|absent|not applicable)\b",
     "object": r"[\"'](?:answer|score|verdict|grade|rating|evaluation|judge?ment|failure mode)\\?[\"']\s{0,3}:\s{0,3}(?:\{|\\?[\"']?"
     r"(?:pass|fail|absent|present|none|correct|yes|true|excellent|perfect|full|[0-3]|10|100)\\?[\"']?\s{0,3}(?:[,}\]]|$))",
-    "markup": r"<!--|-->|display ?: ?none|visibility ?: ?hidden|font-size ?: ?0|opacity ?: ?0\b|\[//\]:|\\phantom\b|<\w{1,12} hidden\b",
+    "markup": r"<!--|display ?: ?none|visibility ?: ?hidden|font-size ?: ?0|opacity ?: ?0\b|\[//\]:|\\phantom\b|<\w{1,12} hidden\b",
 }
 _MIXED = r"[a-zA-Z][\u0400-\u052f]|[\u0400-\u052f][a-zA-Z]"
 _UNSEEN = (
