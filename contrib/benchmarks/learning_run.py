@@ -1,0 +1,154 @@
+"""One run of `learning.py`, in a process of its own.
+
+python learning_run.py warm OUT             the warm start; what the mined library and the PRM are made of
+python learning_run.py run OUT ARM SEED     GRPO from there with the arm's reward
+"""
+
+import json
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from learning import EVERY, RATE, RECIPE, STEPS
+from learning_model import make
+from learning_parts import fit_prm
+
+from scribe_core import aio
+from scribe_core.builders import build
+from scribe_core.builtin.stockroom.environment import Stockroom
+from scribe_core.config import Config
+from scribe_core.evaluation import evaluate
+from scribe_core.settings import EvaluationSettings, RolloutSettings
+from scribe_core.skills import dump_prototype
+from scribe_core.skills.agent_skill import as_yaml
+from scribe_core.training import train
+from scribe_core.types import Trajectory
+
+WARM = RECIPE.with_name("stockroom-warm-start.toml")
+WARM_STEPS = 1500
+ROLLOUTS = 400
+HELD_OUT = 120
+
+
+def warm(out: Path) -> dict[str, Any]:
+    """Trains the warm start, plays training tasks with it, and makes of them what other arms need."""
+    shutil.rmtree(out / "warm", ignore_errors=True)
+    tasks = Stockroom(size=100_000, hardest=3).build().tasks("train")
+    weights = make(out / "warm" / "model", tasks[:2000], seed=0)
+    chosen = {
+        "policy.model": str(out / "warm" / "model"),
+        "environment.size": 100_000,
+        "optimizer.learning_rate": 2e-3,
+        "optimizer.decay_steps": WARM_STEPS,
+        "optimizer.warmup_steps": 20,
+        "training.steps": WARM_STEPS,
+        "training.tasks_per_step": 64,
+        "training.minutes": 1e6,
+        "training.checkpoint_every": 100,
+        "evaluation.limit": HELD_OUT,
+    }
+    checkpoint = train(Config.load([WARM], overrides(chosen)), out / "warm" / "run")
+    folder = (out / "warm" / "policy").resolve()
+    shutil.copytree(checkpoint / "policy", folder)
+    success, _ = played(folder, "test", HELD_OUT, 1)
+    _, rollouts = played(folder, "train", ROLLOUTS, 2)
+    mine(rollouts, out / "warm" / "mined")
+    prm = fit_prm(str(folder), rollouts, out / "warm" / "prm.json")
+    made = {"weights": weights, "success": success, "examples": 64 * WARM_STEPS, "prm": prm}
+    (out / "warm.json").write_text(json.dumps(made), encoding="utf-8")
+    return made
+
+
+def played(model: Path, split: str, limit: int, samples: int) -> tuple[float, list[Trajectory]]:
+    """The mean outcome of a model, and its rollouts."""
+    table = {"policy.model": str(model), "policy.dtype": "bfloat16"}
+    policy = build(Config.load([RECIPE], overrides(table)).require("policy")[0])
+    settings = EvaluationSettings(split=split, limit=limit, samples=samples, temperature=1.0)
+    rollouts = RolloutSettings(max_tokens=64, max_turns=8, concurrency=128)
+    environment = Stockroom(size=1000, hardest=3).build()
+    found = evaluate(policy, environment, None, settings, rollouts)
+    return fmean(found.outcomes.values()), [scored.trajectory for scored in found.scored]
+
+
+def mine(rollouts: Sequence[Trajectory], folder: Path) -> None:
+    from scribe_mine.clusters import Clusters
+
+    folder.mkdir()
+    for draft in aio.run(build(Clusters()).mine(rollouts)):
+        (folder / f"{draft.id}.yaml").write_text(as_yaml(dump_prototype(draft)), encoding="utf-8")
+
+
+def run(out: Path, arm: str, seed: int) -> None:
+    folder = out / arm / str(seed)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    chosen = {
+        "trackers": [],
+        "policy.model": str(out / "warm" / "policy"),
+        "policy.dtype": "bfloat16",
+        "optimizer.learning_rate": RATE,
+        "optimizer.batch_tokens": 2048,
+        "rollout.concurrency": 128,
+        "training.steps": STEPS,
+        "training.minutes": 1e6,
+        "training.tasks_per_step": 8,
+        "training.checkpoint_every": STEPS,
+        "training.seed": seed,
+        "evaluation.every": EVERY,
+        "evaluation.limit": HELD_OUT,
+        "evaluation.temperature": 1.0,
+        **reward(arm, out),
+    }
+    checkpoint = train(Config.load([RECIPE], overrides(chosen)), folder)
+    shutil.rmtree(checkpoint)
+
+
+def reward(arm: str, out: Path) -> dict[str, Any]:
+    """What of the recipe an arm changes."""
+    name, _, rate = arm.partition("~")
+    outcome = {"use": "weighted", "process": 0.0, "outcome": 1.0}
+    both = {"use": "weighted", "process": 0.3, "outcome": 0.7}
+    judge: dict[str, Any] = {"use": "programs"}
+    chosen: dict[str, Any] = {}
+    match name:
+        case "outcome":
+            chosen["scorer.aggregator"] = outcome
+        case "subgoal":
+            chosen["optimizer.credit"] = "subgoal"
+        case "mined":
+            chosen["scorer.libraries"] = [{"use": "folder", "path": str(out / "warm" / "mined")}]
+        case "rubric":
+            judge = {"use": "learning_parts:ProblemRubric"}
+        case "prm":
+            policy, head = out / "warm" / "policy", out / "warm" / "prm.json"
+            judge = {"use": "learning_parts:PRM", "model": str(policy), "head": str(head)}
+        case "low" | "scribe+low":
+            within = outcome if name == "low" else both
+            chosen["scorer.aggregator"] = {"use": "learning_parts:LowLevel", "aggregator": within}
+    if rate:
+        judge = {"use": "learning_parts:Noisy", "rate": float(rate), "judge": judge}
+    return {"scorer.judge": judge, **chosen}
+
+
+def overrides(table: dict[str, Any]) -> list[str]:
+    """As `--set` takes them."""
+    return [f"{key}={_toml(value)}" for key, value in table.items()]
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {_toml(each)}" for key, each in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return json.dumps(value)
+
+
+if __name__ == "__main__":
+    what, place, *more = sys.argv[1:]
+    if what == "warm":
+        print(json.dumps(warm(Path(place))))
+    else:
+        run(Path(place), more[0], int(more[1]))
