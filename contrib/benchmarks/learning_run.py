@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from learning import EVERY, RATE, RECIPE, STEPS
+from learning import EVERY, GROUP, RATE, RECIPE, STEPS, TASKS
 from learning_model import make
 from learning_parts import fit_prm
 
@@ -28,21 +28,23 @@ from scribe_core.training import train
 from scribe_core.types import Trajectory
 
 WARM = RECIPE.with_name("stockroom-warm-start.toml")
-WARM_STEPS = 1500
+WARM_STEPS = 600
+DECAY_STEPS = 1500
 ROLLOUTS = 400
 HELD_OUT = 120
 
 
 def warm(out: Path) -> dict[str, Any]:
     """Trains the warm start, plays training tasks with it, and makes of them what other arms need."""
-    shutil.rmtree(out / "warm", ignore_errors=True)
     tasks = Stockroom(size=100_000, hardest=3).build().tasks("train")
-    weights = make(out / "warm" / "model", tasks[:2000], seed=0)
+    model, begun = out / "warm" / "model", out / "warm" / "run"
+    if not begun.exists():
+        make(model, tasks[:2000], seed=0)
     chosen = {
-        "policy.model": str(out / "warm" / "model"),
+        "policy.model": str(model),
         "environment.size": 100_000,
         "optimizer.learning_rate": 2e-3,
-        "optimizer.decay_steps": WARM_STEPS,
+        "optimizer.decay_steps": DECAY_STEPS,
         "optimizer.warmup_steps": 20,
         "training.steps": WARM_STEPS,
         "training.tasks_per_step": 64,
@@ -50,14 +52,14 @@ def warm(out: Path) -> dict[str, Any]:
         "training.checkpoint_every": 100,
         "evaluation.limit": HELD_OUT,
     }
-    checkpoint = train(Config.load([WARM], overrides(chosen)), out / "warm" / "run")
+    checkpoint = train(Config.load([WARM], overrides(chosen)), begun, resume=begun.exists())
     folder = (out / "warm" / "policy").resolve()
-    shutil.copytree(checkpoint / "policy", folder)
+    shutil.copytree(checkpoint / "policy", folder, dirs_exist_ok=True)
     success, _ = played(folder, "test", HELD_OUT, 1)
     _, rollouts = played(folder, "train", ROLLOUTS, 2)
     mine(rollouts, out / "warm" / "mined")
     prm = fit_prm(str(folder), rollouts, out / "warm" / "prm.json")
-    made = {"weights": weights, "success": success, "examples": 64 * WARM_STEPS, "prm": prm}
+    made = {"success": success, "examples": 64 * WARM_STEPS, "prm": prm}
     (out / "warm.json").write_text(json.dumps(made), encoding="utf-8")
     return made
 
@@ -92,9 +94,10 @@ def run(out: Path, arm: str, seed: int) -> None:
         "optimizer.learning_rate": RATE,
         "optimizer.batch_tokens": 2048,
         "rollout.concurrency": 128,
+        "rollout.group_size": GROUP,
         "training.steps": STEPS,
         "training.minutes": 1e6,
-        "training.tasks_per_step": 8,
+        "training.tasks_per_step": TASKS,
         "training.checkpoint_every": STEPS,
         "training.seed": seed,
         "evaluation.every": EVERY,

@@ -93,7 +93,6 @@ HOSTILE = (
 
 @pytest.mark.parametrize("piece", HOSTILE)
 def test_a_long_text_that_is_made_to_take_long_comes_to_an_end(piece):
-    """In quadratic time it would not, within a day's patience."""
     text = piece * (200_000 // len(piece))
     assert len(without_pleas(text)) <= len(text)
 
