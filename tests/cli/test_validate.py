@@ -63,16 +63,16 @@ def test_a_scorer_alone_is_a_config(done, config):
 
 
 def test_a_model_that_knows_its_price(done, config, tmp_path):
-    """Its 8 validation rollouts have 1 to 8 turns; programs decide no mistake of the prototype."""
+    """Its 8 validation rollouts have 1 to 8 turns, each asked about at most twice with and twice without its pleas."""
     (tmp_path / "mine.py").write_text(PRICED)
     options = [*RUN, "--set", "environment.count=8", "--set", "scorer.judge.use=mine:Priced"]
     report = json.loads(done("validate", config, *options, "--json", cwd=tmp_path))
-    assert report["judge_calls"] == {"least": 8, "most": 128}
-    assert (report["prompt_tokens"], report["completion_tokens"]) == (128_000, 12_800)
-    assert report["usd"] == pytest.approx(128_000 * 1e-4 + 12_800 * 2e-4)
+    assert report["judge_calls"] == {"least": 8, "most": 256}
+    assert (report["prompt_tokens"], report["completion_tokens"]) == (256_000, 25_600)
+    assert report["usd"] == pytest.approx(256_000 * 1e-4 + 25_600 * 2e-4)
     shown = done("validate", config, *options, cwd=tmp_path)
-    assert re.search(r"^judge calls +8 to 128$", shown, re.MULTILINE)
-    assert re.search(r"^usd +at most 15.36$", shown, re.MULTILINE)
+    assert re.search(r"^judge calls +8 to 256$", shown, re.MULTILINE)
+    assert re.search(r"^usd +at most 30.72$", shown, re.MULTILINE)
 
 
 def test_the_price_of_another_judge_is_not_known(done, config):
