@@ -12,6 +12,8 @@ from functools import lru_cache
 
 SHORT = 2000
 """Characters of a line or a sentence whose signs are remembered: spans share their contexts, and groups their words."""
+SHORTEST_CODE = 32
+"""Characters without a space that something encoded has at least."""
 
 _ENGLISH = (
     r"graders?\b|grading\b|graded\b|regrade|autograder|evaluators?\b|assessors?\b|examiners?\b|judges?\b|judging\b|"
@@ -125,7 +127,8 @@ def _joined(match: re.Match[str]) -> str:
 _WORDS = re.compile(f"(?<![a-z])(?:{fold(_ENGLISH)}|{fold(_OTHERS)})")
 _TURNED = re.compile(f"{fold(_ENGLISH)}")
 _SEARCHED = {name: re.compile(pattern) for name, pattern in _PHRASES.items()}
-_RAW = {name: re.compile(p) for name, p in (("mixed", _MIXED), ("unseen", _UNSEEN), ("encoded", _ENCODED))}
+_HIDDEN = {"mixed": re.compile(_MIXED), "unseen": re.compile(_UNSEEN)}
+_ENCODED_RUN = re.compile(_ENCODED)
 
 
 def signs(unit: str) -> frozenset[str]:
@@ -142,7 +145,10 @@ def _signs(unit: str) -> frozenset[str]:
         for match in _TURNED.finditer(turned)
     }
     found |= {name for name, pattern in _SEARCHED.items() if pattern.search(folded)}
-    found |= {name for name, pattern in _RAW.items() if pattern.search(unit)}
+    if not (unit.isascii() and unit.strip().isprintable()):
+        found |= {name for name, pattern in _HIDDEN.items() if pattern.search(unit)}
+    if max(map(len, unit.split()), default=0) >= SHORTEST_CODE and _ENCODED_RUN.search(unit):
+        found.add("encoded")
     return frozenset(found)
 
 
