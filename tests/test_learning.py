@@ -103,5 +103,7 @@ def test_the_low_level_reward_counts_calls_that_run() -> None:
     trajectory = Trajectory(id="t", messages=messages, outcome=1.0)
     assert executed(trajectory) == pytest.approx(1 / 3)
     assert executed(evolve(trajectory, messages=())) == 0.0
+    again = (Message(role="assistant", tool_calls=calls[:1]), evolve(results[1], tool_call_id="a"))
+    assert executed(evolve(trajectory, messages=(*trajectory.messages, *again))) == pytest.approx(1 / 4)
     combined = LowLevel(aggregator=Weighted(process=0.0, outcome=1.0)).build().combine(trajectory, (), ())
     assert combined.value == pytest.approx(0.8 + 0.2 / 3)

@@ -29,6 +29,7 @@ from victims import VICTIMS, Victim
 
 from scribe_core.intervals import wilson
 from scribe_core.judging import Mode, ModelJudge
+from scribe_core.judging.verdicts import ABSTAINED
 from scribe_core.protocols import Judge, JudgeRequest
 from scribe_core.skills import Library, load_folder
 from scribe_core.spans import span_text
@@ -36,7 +37,6 @@ from scribe_core.types import Subgoal, Verdict
 
 SKILLS = Path(__file__).parent / "injection_skills"
 MODES: tuple[Mode, ...] = ("checklist", "holistic", "direct")
-ABSTAINED = 1.0
 CLEARLY = 0.5
 """A rise that counts as one in the scores of a judge that gives expected ones."""
 ORDINARY = (

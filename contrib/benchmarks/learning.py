@@ -28,6 +28,7 @@ picture to OUT/learning.png, and one JSON object to the last line of stdout.
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -56,8 +57,10 @@ ALONE = ("outcome", "low")
 
 def main() -> None:
     options = arguments()
-    warm = json.loads(call("warm", options.out)) if not (options.out / "warm.json").exists() else None
-    warm = warm or json.loads((options.out / "warm.json").read_text(encoding="utf-8"))
+    made = options.out / "warm.json"
+    if not made.exists():
+        call("warm", options.out)
+    warm = json.loads(made.read_text(encoding="utf-8"))
     jobs = [(arm, seed) for seed in options.seeds for arm in options.arms]
     with ThreadPoolExecutor(options.jobs) as pool:
         list(pool.map(lambda job: one(*job, options.out), jobs))
@@ -77,8 +80,15 @@ def arguments() -> argparse.Namespace:
     given = parser.parse_args()
     for arm in given.arms:
         name, tilde, rate = arm.partition("~")
-        if name not in ARMS or (tilde and (name in ALONE or not 0 < float(rate) <= 1)):
-            parser.error(f"--arms: {arm!r}; choices: {', '.join(ARMS)}, and with a process reward ~RATE")
+        noisy = re.fullmatch(r"0?\.\d*[1-9]\d*|1(\.0*)?", rate) and name not in ALONE
+        if name not in ARMS or (tilde and not noisy):
+            parser.error(
+                f"--arms: {arm!r}; choices: {', '.join(ARMS)}, and with a process reward ~RATE up to 1"
+            )
+    if not 1 <= len(given.seeds) <= 10:
+        parser.error(f"--seeds: {len(given.seeds)} of them; give 1 to 10")
+    if given.jobs < 1:
+        parser.error(f"--jobs: {given.jobs}; give 1 or more")
     if "outcome" not in given.arms:
         parser.error("--arms: the others are compared with 'outcome'; name it too")
     given.out = given.out.resolve()
@@ -97,8 +107,8 @@ def one(arm: str, seed: int, out: Path) -> None:
     print(f"{arm} seed {seed}: {last['success']:.3f}, {time.monotonic() - started:.0f} s", file=sys.stderr)
 
 
-def call(what: str, out: Path, *more: str) -> str:
-    """Runs learning_run.py, a GRPO run on one core; its last line."""
+def call(what: str, out: Path, *more: str) -> None:
+    """Runs learning_run.py, a GRPO run on one core."""
     quiet = {
         "HF_HUB_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "false",
@@ -114,7 +124,6 @@ def call(what: str, out: Path, *more: str) -> str:
     )
     if done.returncode:
         sys.exit(f"{what} {' '.join(more)} broke: {done.stderr.strip()[-2000:]}")
-    return done.stdout.strip().splitlines()[-1] if done.stdout.strip() else ""
 
 
 def curve(folder: Path) -> list[dict[str, float]]:

@@ -5,7 +5,7 @@ A config names them as "learning_parts:Noisy"; they are importable where this fo
 
 import json
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -222,12 +222,10 @@ class _LowLevel:
 
 def executed(trajectory: Trajectory) -> float:
     """The share of attempted calls that were read and did not end in an error; 0 where none was attempted."""
-    results: Mapping[str, bool] = {
-        message.tool_call_id or "": not message.content.startswith("Error")
-        for message in trajectory.messages
-        if message.role == "tool"
-    }
-    said = [message for message in trajectory.messages if message.role == "assistant"]
-    calls = [call for message in said for call in message.tool_calls]
-    broken = sum("tool_call" in (message.raw or "") and not message.tool_calls for message in said)
-    return sum(results.get(call.id, False) for call in calls) / max(len(calls) + broken, 1)
+    attempted = ran = 0
+    for message in trajectory.messages:
+        if message.role == "assistant":
+            attempted += len(message.tool_calls) or "tool_call" in (message.raw or "")
+        elif message.role == "tool":
+            ran += not message.content.startswith("Error")
+    return ran / max(attempted, 1)

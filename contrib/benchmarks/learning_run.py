@@ -34,7 +34,7 @@ ROLLOUTS = 400
 HELD_OUT = 120
 
 
-def warm(out: Path) -> dict[str, Any]:
+def warm(out: Path) -> None:
     """Trains the warm start, plays training tasks with it, and makes of them what other arms need."""
     tasks = Stockroom(size=100_000, hardest=3).build().tasks("train")
     model, begun = out / "warm" / "model", out / "warm" / "run"
@@ -61,7 +61,6 @@ def warm(out: Path) -> dict[str, Any]:
     prm = fit_prm(str(folder), rollouts, out / "warm" / "prm.json")
     made = {"success": success, "examples": 64 * WARM_STEPS, "prm": prm}
     (out / "warm.json").write_text(json.dumps(made), encoding="utf-8")
-    return made
 
 
 def played(model: Path, split: str, limit: int, samples: int) -> tuple[float, list[Trajectory]]:
@@ -78,6 +77,7 @@ def played(model: Path, split: str, limit: int, samples: int) -> tuple[float, li
 def mine(rollouts: Sequence[Trajectory], folder: Path) -> None:
     from scribe_mine.clusters import Clusters
 
+    shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     for draft in aio.run(build(Clusters()).mine(rollouts)):
         (folder / f"{draft.id}.yaml").write_text(as_yaml(dump_prototype(draft)), encoding="utf-8")
@@ -152,6 +152,6 @@ def _toml(value: Any) -> str:
 if __name__ == "__main__":
     what, place, *more = sys.argv[1:]
     if what == "warm":
-        print(json.dumps(warm(Path(place))))
+        warm(Path(place))
     else:
         run(Path(place), more[0], int(more[1]))

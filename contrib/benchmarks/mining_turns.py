@@ -4,31 +4,18 @@ The skill of a turn is what the ground truth says of it, and what the simulated 
 made up in the shape that the tool's own doc declares.
 """
 
-import ast
 import hashlib
 import json
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from attrs import evolve, field, frozen
-from scribe_env_bfcl.data import data_folder
+from attrs import evolve, frozen
+from conversations import conversations, docs, group_of, parsed
 from scribe_env_bfcl.schema import tool_spec
 
 from scribe_core.types import Message, ToolCall, ToolSpec, Trajectory
 
-MULTI_TURN = ("multi_turn_base", "multi_turn_miss_param", "multi_turn_miss_func")
-_DOCS = {
-    "GorillaFileSystem": "gorilla_file_system",
-    "MathAPI": "math_api",
-    "MessageAPI": "message_api",
-    "TwitterAPI": "posting_api",
-    "TicketAPI": "ticket_api",
-    "TradingBot": "trading_bot",
-    "TravelAPI": "travel_booking",
-    "VehicleControlAPI": "vehicle_control",
-}
 DECLINES = (
     "None of the available functions can do this, so I will not call one.",
     "I'm sorry, but I cannot help with that: no tool here is able to.",
@@ -69,27 +56,20 @@ class Labelled:
 class _World:
     """The tools of a conversation, with the shape of what each returns."""
 
-    tools: dict[str, ToolSpec] = field(factory=dict)
-    responses: dict[str, Any] = field(factory=dict)
+    tools: Mapping[str, ToolSpec]
+    responses: Mapping[str, Any]
 
 
 def several_turns(seed: int) -> Iterator[Labelled]:
-    folder = data_folder()
-    worlds = {name: _docs(folder / "multi_turn_func_doc" / f"{file}.json") for name, file in _DOCS.items()}
-    for category in MULTI_TURN:
-        truths = {
-            row["id"]: row["ground_truth"]
-            for row in _rows(folder / "possible_answer" / f"BFCL_v4_{category}.json")
-        }
-        for row in _rows(folder / f"BFCL_v4_{category}.json"):
-            world = _World()
-            for name in row["involved_classes"]:
-                world.tools.update(worlds[name].tools)
-                world.responses.update(worlds[name].responses)
-            # The three categories share their conversations: a number names one conversation in all of them.
-            task = f"multi_turn_{row['id'].rpartition('_')[2]}"
-            for variant in range(2):
-                yield from _conversation(row, truths[row["id"]], world, task, variant, seed)
+    known = docs()
+    for row, truth in conversations():
+        rows = [each for api in row["involved_classes"] for each in known[api]]
+        world = _World(
+            tools={each["name"]: tool_spec(each) for each in rows},
+            responses={each["name"]: each.get("response", {}) for each in rows},
+        )
+        for variant in range(2):
+            yield from _conversation(row, truth, world, group_of(row["id"]), variant, seed)
 
 
 def _conversation(
@@ -132,7 +112,7 @@ class _Played:
 
     def turn(self, request: str, texts: Sequence[str]) -> None:
         self.messages.append(Message(role="user", content=request))
-        calls = [_parsed(text, self.world.tools) for text in texts]
+        calls = [parsed(text, self.world.tools) for text in texts]
         if any(call is None for call in calls):
             self.broken = True
         elif not calls:
@@ -208,32 +188,6 @@ class _Played:
     def _result(self, call: ToolCall) -> dict[str, Any]:
         shape = self.world.responses.get(call.name, {}).get("properties", {})
         return {name: made_up(kind, self.rng) for name, kind in list(shape.items())[:4]} or {"status": "ok"}
-
-
-def _parsed(text: str, tools: Mapping[str, ToolSpec]) -> ToolCall | None:
-    """A call of the ground truth, which is written as Python; None where it is none of the tools'."""
-    try:
-        node = ast.parse(text.strip(), mode="eval").body
-        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or node.func.id not in tools:
-            return None
-        names = list(tools[node.func.id].parameters.get("properties", {}))
-        arguments = {name: ast.literal_eval(value) for name, value in zip(names, node.args, strict=False)}
-        arguments |= {str(each.arg): ast.literal_eval(each.value) for each in node.keywords}
-    except (SyntaxError, ValueError):
-        return None
-    return ToolCall(name=node.func.id, arguments=arguments)
-
-
-def _docs(path: Path) -> _World:
-    world = _World()
-    for row in _rows(path):
-        world.tools[row["name"]] = tool_spec(row)
-        world.responses[row["name"]] = row.get("response", {})
-    return world
-
-
-def _rows(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def made_up(schema: Mapping[str, Any], rng: random.Random) -> Any:

@@ -4,7 +4,6 @@ The calls are those of the leaderboard's ground truth, made one after another or
 so that the API itself answers with an error. The words between calls are templates of this file's.
 """
 
-import ast
 import copy
 import importlib
 import json
@@ -14,22 +13,11 @@ from hashlib import sha256
 from typing import Any
 
 from attrs import evolve
-from scribe_env_bfcl.data import data_folder
+from conversations import MODULES, Row, conversations, docs, group_of, parsed
 from scribe_env_bfcl.schema import tool_spec
 
 from scribe_core.types import Message, ToolCall, ToolSpec, Trajectory
 
-CATEGORIES = ("multi_turn_base", "multi_turn_miss_param", "multi_turn_miss_func")
-_APIS = {
-    "GorillaFileSystem": "gorilla_file_system",
-    "MathAPI": "math_api",
-    "MessageAPI": "message_api",
-    "TwitterAPI": "posting_api",
-    "TicketAPI": "ticket_api",
-    "TradingBot": "trading_bot",
-    "TravelAPI": "travel_booking",
-    "VehicleControlAPI": "vehicle_control",
-}
 _CODE = "bfcl_eval.eval_checker.multi_turn_eval.func_source_code"
 _NOW = "Another function is available to you now. Please go on."
 
@@ -73,38 +61,19 @@ _ANSWERS = (
     ),
 )
 
-Row = Mapping[str, Any]
-
 
 def half(group: str, seed: int) -> int:
     """0 for members, 1 for the test."""
     return int(sha256(f"half/{seed}/{group}".encode()).hexdigest(), 16) % 2
 
 
-def group_of_conversation(id_: str) -> str:
-    """The three categories tell the same stories: a number names one in all of them."""
-    return f"multi_turn_{id_.rpartition('_')[2]}"
-
-
 def replayed(seed: int) -> Iterator[dict[str, Any]]:
     """Fields of labelled subgoals: trajectory, start, skill, group, source."""
-    folder = data_folder()
-    docs = {api: _docs(folder / "multi_turn_func_doc" / f"{module}.json") for api, module in _APIS.items()}
-    for category in CATEGORIES:
-        name = f"BFCL_v4_{category}.json"
-        truths = {row["id"]: row["ground_truth"] for row in _rows(folder / "possible_answer" / name)}
-        for row in _rows(folder / name):
-            for style in ("steps", "slips", "at once"):
-                replay = _Replay(row, [docs[api] for api in row["involved_classes"]], style, seed)
-                yield from replay.play(truths[row["id"]])
-
-
-def _docs(path: Any) -> dict[str, ToolSpec]:
-    return {row["name"]: tool_spec(row) for row in _rows(path)}
-
-
-def _rows(path: Any) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    offered = {api: {row["name"]: tool_spec(row) for row in rows} for api, rows in docs().items()}
+    for row, truth in conversations():
+        for style in ("steps", "slips", "at once"):
+            replay = _Replay(row, [offered[api] for api in row["involved_classes"]], style, seed)
+            yield from replay.play(truth)
 
 
 class _Replay:
@@ -116,7 +85,7 @@ class _Replay:
 
     def __init__(self, row: Row, docs: Sequence[Mapping[str, ToolSpec]], style: str, seed: int) -> None:
         self.row, self.style = row, style
-        self.group = group_of_conversation(row["id"])
+        self.group = group_of(row["id"])
         self.half = half(self.group, seed)
         self.rng = random.Random(f"{seed}/{row['id']}/{style}")  # noqa: S311 - a sample, not a secret
         excluded = row.get("excluded_function", ())
@@ -132,7 +101,7 @@ class _Replay:
             self.messages += [Message(role=m["role"], content=m["content"]) for m in question] or [
                 Message(role="user", content=_NOW)
             ]
-            calls = [_parsed(text, self.all_tools) for text in texts]
+            calls = [parsed(text, self.all_tools) for text in texts]
             if None in calls:
                 break
             self._turn(turn, [call for call in calls if call is not None])
@@ -266,21 +235,7 @@ class _Replay:
 
 
 def _api(name: str, config: Mapping[str, Any]) -> Any:
-    api = getattr(importlib.import_module(f"{_CODE}.{_APIS[name]}"), name)()
+    api = getattr(importlib.import_module(f"{_CODE}.{MODULES[name]}"), name)()
     if hasattr(api, "_load_scenario"):
         api._load_scenario(copy.deepcopy(config.get(name, {})))
     return api
-
-
-def _parsed(text: str, tools: Mapping[str, ToolSpec]) -> ToolCall | None:
-    """A call of the ground truth, which is written as Python; None for what is no plain call of a tool."""
-    try:
-        node = ast.parse(text, mode="eval").body
-        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or node.func.id not in tools:
-            return None
-        names = list(tools[node.func.id].parameters.get("properties", {}))
-        given = dict(zip(names, map(ast.literal_eval, node.args), strict=False))
-        given |= {keyword.arg: ast.literal_eval(keyword.value) for keyword in node.keywords if keyword.arg}
-    except (ValueError, SyntaxError):
-        return None
-    return ToolCall(name=node.func.id, arguments=given)
