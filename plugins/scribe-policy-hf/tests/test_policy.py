@@ -10,7 +10,7 @@ import transformers
 from attrs import evolve
 from scribe_policy_hf import packing
 from scribe_policy_hf.builder import HF, Lora
-from scribe_policy_hf.cache import RoomyLayer
+from scribe_policy_hf.cache import RoomyLayer, SharedCache
 from scribe_policy_hf.generate import generate
 from scribe_policy_hf.testing import tiny_model
 
@@ -156,6 +156,29 @@ def test_rows_that_leave_the_batch_change_no_other(peaked, monkeypatch: pytest.M
         alone = peaked.generate([asked[i]], sampling, [i])[0]
         assert completion.message.sampled.token_ids == alone.message.sampled.token_ids
     assert len({len(each.message.sampled.token_ids) for each in together}) > 2
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_rows_that_share_prompts_sample_what_the_plain_model_gives(
+    policy, folder: Path, monkeypatch: pytest.MonkeyPatch, temperature: float
+) -> None:
+    """Prompts of many lengths, rows in any order and of any length; whole prompts leave with their rows."""
+    left: list[tuple[int, int]] = []
+    select = SharedCache.batch_select_indices
+
+    def watched(cache: SharedCache, index: torch.Tensor) -> None:
+        select(cache, index)
+        left.append((len(cache.prompts[0][0]), len(index)))
+
+    monkeypatch.setattr(SharedCache, "batch_select_indices", watched)
+    a, b, c = tuple(range(3, 70)), tuple(range(3, 25)), (90, 91)
+    prompts, rooms = [a, b, a, c, a, b, c, c], [45, 2, 40, 9, 1, 3, 4, 1]
+    options: dict[str, Any] = {"temperature": temperature, "end_ids": frozenset(), "pad_id": 0}
+    draws = generate(policy.module, prompts, rooms=rooms, seeds=range(8), **options)
+    assert {(2, 3), (1, 2)} <= {*left}, left
+    for prompt, room, draw in zip(prompts, rooms, draws, strict=True):
+        row = TokenRow(prompt, draw.token_ids, (True,) * room)
+        assert torch.allclose(torch.tensor(draw.logprobs), plain_logprobs(folder, row), atol=1e-5)
 
 
 @pytest.mark.parametrize("start", [0, 15, 16, 40])

@@ -6,9 +6,13 @@ with a mask; on a CPU both cost more than the attention itself. Registered as "s
 
 from typing import Any
 
+import torch
 from torch import Tensor
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import eager_mask
+
+from scribe_policy_hf.cache import SharedCache
+from scribe_policy_hf.packing import can_pack
 
 NAME = "scribe_grouped"
 # Attention that is softmax(Q K^T) V and nothing else: no soft cap, no sinks, no bias.
@@ -16,18 +20,22 @@ _MODELS = frozenset({"llama", "qwen2", "qwen3", "mistral", "smollm3"})
 
 
 def grouped_attention(
-    module: Any,  # noqa: ARG001 - the interface passes the layer
+    module: Any,
     query: Tensor,
     key: Tensor,
     value: Tensor,
     attention_mask: Tensor | None,
     scaling: float,
+    shared: SharedCache | None = None,
     **_: Any,
 ) -> tuple[Tensor, None]:
     """softmax(Q K^T * scaling + mask) V.
 
     Shapes: query (B, heads, T, d), key and value (B, key heads, S, d), mask (B, 1, T, S); returns (B, T, heads, d).
     """
+    if shared is not None:
+        assert attention_mask is not None
+        return _behind_prompts(query * scaling, key, value, attention_mask, shared, module.layer_idx), None
     batch, heads, length, width = query.shape
     shared = key.shape[1]
     scores = (query * scaling).reshape(batch, shared, -1, width) @ key.transpose(2, 3)
@@ -37,6 +45,26 @@ def grouped_attention(
     weights = scores.softmax(-1).view(batch, shared, -1, key.shape[2])
     mixed = (weights @ value).view(batch, heads, length, width)
     return mixed.transpose(1, 2).contiguous(), None
+
+
+def _behind_prompts(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor, shared: SharedCache, layer: int
+) -> Tensor:
+    """The same for one token per row, behind its prompt; the mask is of both: (B, 1, 1, prompt + own)."""
+    batch, heads, _, width = query.shape
+    keys, values = shared.prompts[layer]
+    queries = query.reshape(batch * key.shape[1], -1, width)
+    own = queries @ key.flatten(0, 1).transpose(1, 2)
+    scores = torch.cat((shared.times_prompts(queries, keys.transpose(2, 3)), own), -1)
+    weights = (scores.view(batch, 1, heads, -1) + mask).softmax(-1).view(scores.shape)
+    prompt, own = weights.split((keys.shape[2], key.shape[2]), -1)
+    mixed = shared.times_prompts(prompt, values) + own @ value.flatten(0, 1)
+    return mixed.view(batch, 1, heads, width)
+
+
+def shares_prompts(module: Any) -> bool:
+    """Whether rows can continue a SharedCache."""
+    return module.config._attn_implementation == NAME and can_pack(module)
 
 
 def suit_cpu(module: Any) -> None:

@@ -6,10 +6,12 @@ from typing import Any
 import torch
 from attrs import define, field, frozen
 from torch import Tensor
+from torch.nn.functional import pad
 
 from scribe_core.errors import RunError
-from scribe_policy_hf.cache import make_room
-from scribe_policy_hf.packing import can_pack
+from scribe_policy_hf.attention import shares_prompts
+from scribe_policy_hf.cache import SharedCache, make_room
+from scribe_policy_hf.packing import additive, can_pack
 
 # Copying the cache costs about a step: rows that have ended leave it when they are this share of it.
 _COMPACT = 0.7
@@ -63,8 +65,7 @@ def generate(
     every = [_Row(room) for room in rooms]
     if not every:
         return []
-    logits, cache, mask = _start(module, prompts, max(rooms), pad_id)
-    length = mask.shape[1] - max(rooms)
+    logits, cache, mask = _start(module, prompts, pad_id)
     uniforms = _uniforms(seeds, max(rooms)).to(logits.device)
     live = list(range(len(every)))
     for step in range(max(rooms)):
@@ -79,33 +80,36 @@ def generate(
             index = torch.tensor(kept, device=logits.device)
             cache.batch_select_indices(index)
             mask, drawn, live = mask[index], drawn[index], [live[place] for place in kept]
-        mask[:, length + step] = 1
+        mask = pad(mask, (0, 1), value=1)
         logits = _next(module, drawn, mask, cache)
     return [Draw(tuple(row.tokens), tuple(row.logprobs), row.ended) for row in every]
 
 
-def _start(
-    module: Any, prompts: Sequence[Sequence[int]], room: int, pad_id: int
-) -> tuple[Tensor, Any, Tensor]:
-    """(last logits, cache, mask) of all prompts with room for more tokens; each distinct one is computed once."""
+def _start(module: Any, prompts: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Any, Tensor]:
+    """(last logits, cache, mask) of all prompts; each distinct one is computed once."""
     distinct = sorted(set(map(tuple, prompts)), key=lambda ids: (len(ids), ids))
     position = {ids: i for i, ids in enumerate(distinct)}
     logits, cache, mask = _prefill(module, distinct, pad_id)
     owner = torch.tensor([position[tuple(ids)] for ids in prompts], device=logits.device)
-    make_room(cache, owner, room)
-    return logits[owner], cache, torch.nn.functional.pad(mask[owner], (0, room))
+    if shares_prompts(module):
+        cache = SharedCache([(layer.keys, layer.values) for layer in cache.layers], owner)
+    else:
+        make_room(cache, owner)
+    return logits[owner], cache, mask[owner]
 
 
 def _next(module: Any, tokens: Tensor, mask: Tensor, cache: Any) -> Tensor:
     """Logits behind one more token per row. Rows that are no longer open may stand past the last position."""
     last = getattr(module.config.get_text_config(), "max_position_embeddings", None)
     positions = mask.sum(1, keepdim=True) - 1
+    shared = isinstance(cache, SharedCache)
     output = module(
         input_ids=tokens[:, None],
-        attention_mask=mask,
+        attention_mask=additive(cache.mask(mask), module.dtype) if shared else mask,
         position_ids=positions.clamp(max=last - 1) if last else positions,
         past_key_values=cache,
         use_cache=True,
+        **({"shared": cache} if shared else {}),
     )
     return output.logits[:, -1]  # type: ignore[no-any-return]
 

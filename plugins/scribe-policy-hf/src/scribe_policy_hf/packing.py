@@ -48,7 +48,7 @@ def logprobs(module: Any, rows: Sequence[TokenRow], *, packed: bool, pad_id: int
     device = module.device
     output = module(
         input_ids=batch.ids.to(device),
-        attention_mask=_additive(batch.mask, module.dtype).to(device) if packed else batch.mask.to(device),
+        attention_mask=additive(batch.mask, module.dtype).to(device) if packed else batch.mask.to(device),
         position_ids=batch.positions.to(device),
         use_cache=False,
         logits_to_keep=batch.keep,
@@ -111,7 +111,7 @@ def _mask(segment: Tensor) -> Tensor:
     return (seen | torch.eye(width, dtype=torch.bool))[:, None]
 
 
-def _additive(mask: Tensor, dtype: torch.dtype) -> Tensor:
+def additive(mask: Tensor, dtype: torch.dtype) -> Tensor:
     """0 where seen, the lowest number elsewhere: what eager attention adds to its scores."""
     return torch.zeros(mask.shape, dtype=dtype).masked_fill(~mask, torch.finfo(dtype).min)
 
