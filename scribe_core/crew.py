@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from attrs import frozen
 
 from scribe_core.errors import ConfigError
-from scribe_core.protocols import Optimizer, Policy, TrainablePolicy
+from scribe_core.protocols import Optimizer, Policy, Remembering, TrainablePolicy
 from scribe_core.types import Completion, Conversation, Group, Sampling
 
 
@@ -79,6 +79,10 @@ class Crew:
         done: list[Completion] = self._everywhere("generate", [*conversations], sampling, [*seeds])
         return done
 
+    def forget(self) -> None:
+        """See `scribe_core.protocols.Remembering`."""
+        self._everywhere("forget")
+
     def step(self, groups: Sequence[Group]) -> dict[str, float]:
         metrics: dict[str, float] = self._everywhere("step", [*groups])
         return metrics
@@ -115,6 +119,10 @@ class Crew:
         first, last = (len(seeds) * (self.exchange.index + i) // self.exchange.count for i in (0, 1))
         own = self.policy.generate(conversations[first:last], sampling, seeds[first:last])
         return [completion for share in self.exchange.collect(own) for completion in share]
+
+    def _forget(self) -> None:
+        if isinstance(self.policy, Remembering):
+            self.policy.forget()
 
     def _step(self, groups: list[Group]) -> dict[str, float]:
         return dict(self.optimizer.step(self.policy, groups))

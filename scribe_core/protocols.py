@@ -98,6 +98,14 @@ class Continuing(Protocol):
 
 
 @runtime_checkable
+class Remembering(Protocol):
+    """A policy that keeps something of a conversation for its next turn. Optional; when all have ended, it is told."""
+
+    def forget(self) -> None:
+        """Drops what was kept."""
+
+
+@runtime_checkable
 class Metered(Protocol):
     """A policy that costs something. Optional; evaluations then say what it took."""
 

@@ -15,7 +15,7 @@ from attrs import define, field
 
 from scribe_core import aio
 from scribe_core.episode import Episode, Play
-from scribe_core.protocols import Continuing, Environment, Policy, Session, Tool
+from scribe_core.protocols import Continuing, Environment, Policy, Remembering, Session, Tool
 from scribe_core.settings import RolloutSettings
 from scribe_core.types import Completion, Sampling, Task, Trajectory
 
@@ -56,7 +56,11 @@ def rollout(
             blocking=blocking,
         ).run()
 
-    return aio.run_beside(begin)
+    try:
+        return aio.run_beside(begin)
+    finally:
+        if isinstance(policy, Remembering):
+            policy.forget()
 
 
 @define(kw_only=True, eq=False)

@@ -1,6 +1,7 @@
 """Episodes that break, and results that are put to their calls."""
 
 import asyncio
+from contextlib import nullcontext
 
 import pytest
 from attrs import evolve, field, frozen
@@ -159,3 +160,23 @@ class TestResults:
         tools = {"slow": function_tool(slow)}
         (found,) = rollout(policy, World(), episodes([task], 1, "test", 0), settings, tools=tools)
         assert results(found) == [("a", "Error: timed out after 0.01 seconds")]
+
+
+class TestWhatAPolicyKeeps:
+    @pytest.mark.parametrize("broken", ["", "open"])
+    def test_is_dropped_when_all_episodes_are_over(self, broken):
+        told = []
+
+        class Keeper(ScriptedPolicy):
+            def generate(self, conversations, sampling, seeds):
+                told.append("played")
+                return super().generate(conversations, sampling, seeds)
+
+            def forget(self):
+                told.append("forgot")
+
+        planned = episodes([Task(id=name, messages=()) for name in ("good", "bad")], 1, "x", 0)
+        with nullcontext() if not broken else pytest.raises(RunError):
+            rollout(Keeper(), World(broken=broken, error=RunError("lost")), planned, RolloutSettings())
+        assert told[-1] == "forgot"
+        assert told.count("forgot") == 1

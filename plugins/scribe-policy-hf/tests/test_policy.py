@@ -11,7 +11,8 @@ from attrs import evolve
 from scribe_policy_hf import packing
 from scribe_policy_hf.builder import HF, Lora
 from scribe_policy_hf.cache import RoomyLayer, SharedCache
-from scribe_policy_hf.generate import generate
+from scribe_policy_hf.generate import Request, generate
+from scribe_policy_hf.memory import Memory
 from scribe_policy_hf.testing import tiny_model
 
 from scribe_core.errors import ConfigError, RunError
@@ -173,8 +174,17 @@ def test_rows_that_share_prompts_sample_what_the_plain_model_gives(
     monkeypatch.setattr(SharedCache, "batch_select_indices", watched)
     a, b, c = tuple(range(3, 70)), tuple(range(3, 25)), (90, 91)
     prompts, rooms = [a, b, a, c, a, b, c, c], [45, 2, 40, 9, 1, 3, 4, 1]
-    options: dict[str, Any] = {"temperature": temperature, "end_ids": frozenset(), "pad_id": 0}
-    draws = generate(policy.module, prompts, rooms=rooms, seeds=range(8), **options)
+    options: dict[str, Any] = {
+        "temperature": temperature,
+        "end_ids": frozenset(),
+        "pad_id": 0,
+        "memory": Memory(0),
+    }
+    asked = [
+        Request(prompt=prompt, room=room, seed=i)
+        for i, (prompt, room) in enumerate(zip(prompts, rooms, strict=True))
+    ]
+    draws = generate(policy.module, asked, **options)
     assert {(2, 3), (1, 2)} <= {*left}, left
     for prompt, room, draw in zip(prompts, rooms, draws, strict=True):
         row = TokenRow(prompt, draw.token_ids, (True,) * room)
@@ -194,12 +204,18 @@ def test_a_common_start_is_computed_once_and_changes_nothing(
         "forward",
         lambda **given: (seen.append(given["input_ids"].numel()), forward(**given))[1],
     )
-    options: dict[str, Any] = {"temperature": 1.0, "end_ids": frozenset({2}), "pad_id": 0}
-    together = generate(peaked.module, prompts, rooms=[9] * 4, seeds=[1, 2, 3, 4], **options)
+    options: dict[str, Any] = {
+        "temperature": 1.0,
+        "end_ids": frozenset({2}),
+        "pad_id": 0,
+        "memory": Memory(0),
+    }
+    asked = [Request(prompt=prompt, room=9, seed=i) for i, prompt in enumerate(prompts)]
+    together = generate(peaked.module, asked, **options)
     # One start and three rests, padded to the longest; or three prompts, padded.
     assert seen[:2] == [start, 3 * 5] if start >= 16 else seen[0] == 3 * (start + 5)
-    for prompt, seed, draw in zip(prompts, (1, 2, 3, 4), together, strict=True):
-        (alone,) = generate(peaked.module, [prompt], rooms=[9], seeds=[seed], **options)
+    for request, draw in zip(asked, together, strict=True):
+        (alone,) = generate(peaked.module, [request], **options)
         assert draw.token_ids == alone.token_ids
         assert draw.logprobs == pytest.approx(alone.logprobs, abs=1e-4)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from attrs import evolve, field, frozen
-from attrs.validators import gt
+from attrs.validators import ge, gt
 
 from scribe_core.runs import checkpoints
 
@@ -42,6 +42,8 @@ class HF:
     packed: bool = True
     calls: Literal["auto", "hermes", "llama3", "mistral"] = "auto"
     """How calls are written; "auto" asks the tokenizer's chat template."""
+    kept_tokens: int = field(default=65536, validator=ge(0))
+    """Tokens of conversations under way whose keys and values are kept for their next turn, in all; 0 keeps none."""
 
     def pinned(self) -> "HF":
         """With the checkpoint that a run stands for now: the run may go on and have others later."""

@@ -35,6 +35,10 @@ class RoomyLayer(DynamicLayer):
         self.values[:, :, start : self._length] = value_states
         return self.keys, self.values
 
+    def batch_select_indices(self, indices: Tensor) -> None:
+        """Also where nothing is written yet, which transformers' leaves as it is."""
+        self.keys, self.values = self.keys[indices], self.values[indices]
+
     def get_seq_length(self) -> int:
         return self._length
 
@@ -69,6 +73,19 @@ class SharedCache(DynamicCache):  # type: ignore[misc]
         table = states.index_select(0, self._rows).view(len(stores), -1, stores.shape[1])
         return (table @ stores).view(len(self._rows), -1, stores.shape[2]).index_select(0, self._places)
 
+    def row_states(self, row: int, columns: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """As the function of that name."""
+        size = self.prompts[0][0].shape[2] - self._margin
+        first, own = columns[columns < size] + self._margin, columns[columns >= size] - size
+        owner = int(self.owner[row])
+        return [
+            (
+                torch.cat((keys[owner][:, first], layer.keys[row][:, own]), 1),
+                torch.cat((values[owner][:, first], layer.values[row][:, own]), 1),
+            )
+            for (keys, values), layer in zip(self.prompts, self.layers, strict=True)
+        ]
+
     def batch_select_indices(self, indices: Tensor) -> None:
         super().batch_select_indices(indices)
         kept, self.owner = self.owner[indices].unique(return_inverse=True)
@@ -96,6 +113,13 @@ def make_room(cache: Any, owner: Tensor) -> None:
         layer.reorder_cache(owner)
         if type(layer) is DynamicLayer:
             cache.layers[i] = RoomyLayer(layer.keys, layer.values)
+
+
+def row_states(cache: Any, row: int, columns: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """Copies of a row's keys and values (heads, T, d) in each layer, at the columns of its mask that are given."""
+    if isinstance(cache, SharedCache):
+        return cache.row_states(row, columns)
+    return [(layer.keys[row][:, columns], layer.values[row][:, columns]) for layer in cache.layers]
 
 
 def _whole_blocks(length: int) -> int:

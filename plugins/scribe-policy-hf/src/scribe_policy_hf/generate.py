@@ -1,4 +1,4 @@
-"""Sampling from a causal language model: what prompts have in common is prefilled once, samples share the cache."""
+"""Sampling from a causal language model: a token for every row at a time, behind what their prompts left in the cache."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,13 +10,13 @@ from torch.nn.functional import pad
 
 from scribe_core.errors import RunError
 from scribe_policy_hf.attention import shares_prompts
-from scribe_policy_hf.cache import SharedCache, make_room
-from scribe_policy_hf.packing import additive, can_pack
+from scribe_policy_hf.cache import SharedCache, make_room, row_states
+from scribe_policy_hf.memory import Memory
+from scribe_policy_hf.packing import additive
+from scribe_policy_hf.prefill import prefill
 
 # Copying the cache costs about a step: rows that have ended leave it when they are this share of it.
 _COMPACT = 0.7
-_SHARED = 16
-"""Tokens: a shorter beginning of all prompts is not worth a forward pass of its own."""
 
 
 @frozen
@@ -28,18 +28,35 @@ class Draw:
     ended: bool
 
 
+@frozen(kw_only=True)
+class Request:
+    """A continuation of at most `room` tokens, drawn from a generator seeded with `seed`.
+
+    The first `begun` tokens of the prompt are those of its turns so far, which a memory may know.
+    """
+
+    prompt: tuple[int, ...]
+    room: int
+    seed: int
+    begun: int = 0
+
+
 @define
 class _Row:
-    """A continuation under way; at most `room` tokens."""
+    """A continuation under way."""
 
-    room: int
+    request: Request
     tokens: list[int] = field(factory=list)
     logprobs: list[float] = field(factory=list)
     ended: bool = False
 
     @property
     def open(self) -> bool:
-        return not self.ended and len(self.tokens) < self.room
+        return not self.ended and len(self.tokens) < self.request.room
+
+    @property
+    def length(self) -> int:
+        return len(self.request.prompt) + len(self.tokens)
 
     def add(self, token: int, logprob: float, end_ids: frozenset[int]) -> None:
         self.tokens.append(token)
@@ -50,52 +67,68 @@ class _Row:
 @torch.inference_mode()
 def generate(
     module: Any,
-    prompts: Sequence[Sequence[int]],
+    requests: Sequence[Request],
     *,
     temperature: float,
-    rooms: Sequence[int],
-    seeds: Sequence[int],
     end_ids: frozenset[int],
     pad_id: int,
+    memory: Memory,
 ) -> list[Draw]:
-    """A continuation of at most `rooms[i]` tokens per prompt. Row i draws from a generator seeded with `seeds[i]`.
+    """What each request gets, and the turns that ended kept in the memory.
 
     Raises RunError where the model's logits are not finite.
     """
-    every = [_Row(room) for room in rooms]
+    every = [*map(_Row, requests)]
     if not every:
         return []
-    logits, cache, mask = _start(module, prompts, pad_id)
-    uniforms = _uniforms(seeds, max(rooms)).to(logits.device)
-    live = list(range(len(every)))
-    for step in range(max(rooms)):
-        drawn, chances = _draw(logits, temperature, uniforms[live, step])
-        for i, token, chance in zip(live, drawn.tolist(), chances.tolist(), strict=True):
-            if every[i].open:
-                every[i].add(token, chance, end_ids)
-        kept = [place for place, i in enumerate(live) if every[i].open]
-        if not kept:
-            break
+    logits, cache, mask = _start(module, requests, memory, pad_id)
+    longest = max(request.room for request in requests)
+    uniforms = _uniforms([request.seed for request in requests], longest).to(logits.device)
+    live = every
+    places = list(range(len(every)))
+    for step in range(longest):
+        drawn, chances = _draw(logits, temperature, uniforms[places, step])
+        for row, token, chance in zip(live, drawn.tolist(), chances.tolist(), strict=True):
+            if row.open:
+                row.add(token, chance, end_ids)
+        kept = [i for i, row in enumerate(live) if row.open]
         if len(kept) <= _COMPACT * len(live):
+            _remember(memory, live, cache, mask)
+            if not kept:
+                break
             index = torch.tensor(kept, device=logits.device)
             cache.batch_select_indices(index)
-            mask, drawn, live = mask[index], drawn[index], [live[place] for place in kept]
+            mask, drawn = mask[index], drawn[index]
+            live, places = [live[i] for i in kept], [places[i] for i in kept]
         mask = pad(mask, (0, 1), value=1)
         logits = _next(module, drawn, mask, cache)
     return [Draw(tuple(row.tokens), tuple(row.logprobs), row.ended) for row in every]
 
 
-def _start(module: Any, prompts: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Any, Tensor]:
+def _start(
+    module: Any, requests: Sequence[Request], memory: Memory, pad_id: int
+) -> tuple[Tensor, Any, Tensor]:
     """(last logits, cache, mask) of all prompts; each distinct one is computed once."""
-    distinct = sorted(set(map(tuple, prompts)), key=lambda ids: (len(ids), ids))
-    position = {ids: i for i, ids in enumerate(distinct)}
-    logits, cache, mask = _prefill(module, distinct, pad_id)
-    owner = torch.tensor([position[tuple(ids)] for ids in prompts], device=logits.device)
+    turns = {request.prompt: request.prompt[: request.begun] for request in requests}
+    distinct = sorted(turns, key=lambda ids: (len(ids), ids))
+    known = [memory.recall(turns[prompt]) for prompt in distinct]
+    filled, order = prefill(module, distinct, known, pad_id)
+    place = {distinct[i]: at for at, i in enumerate(order)}
+    owner = torch.tensor([place[request.prompt] for request in requests], device=module.device)
+    cache = filled.cache
     if shares_prompts(module):
         cache = SharedCache([(layer.keys, layer.values) for layer in cache.layers], owner)
     else:
         make_room(cache, owner)
-    return logits[owner], cache, mask[owner]
+    return filled.logits[owner], cache, filled.mask[owner]
+
+
+def _remember(memory: Memory, rows: Sequence[_Row], cache: Any, mask: Tensor) -> None:
+    """Keeps the rows that have ended. The last token of each has no states, and columns behind it are not its own."""
+    for i, row in enumerate(rows):
+        if row.ended and memory.takes(row.length):
+            columns = mask[i].nonzero().flatten()[: row.length - 1]
+            memory.keep((*row.request.prompt, *row.tokens), row_states(cache, i, columns))
 
 
 def _next(module: Any, tokens: Tensor, mask: Tensor, cache: Any) -> Tensor:
@@ -112,42 +145,6 @@ def _next(module: Any, tokens: Tensor, mask: Tensor, cache: Any) -> Tensor:
         **({"shared": cache} if shared else {}),
     )
     return output.logits[:, -1]  # type: ignore[no-any-return]
-
-
-def _prefill(module: Any, prompts: Sequence[tuple[int, ...]], pad_id: int) -> tuple[Tensor, Any, Tensor]:
-    """(last logits, cache, attention mask). What all prompts begin with is computed once, their rests left-padded behind."""
-    start = _common_start(prompts) if len(prompts) > 1 and can_pack(module) else 0
-    width = max(map(len, prompts))
-    ids = torch.full((len(prompts), width - start), pad_id)
-    mask = torch.zeros((len(prompts), width), dtype=torch.long)
-    mask[:, :start] = 1
-    for i, prompt in enumerate(prompts):
-        rest = torch.tensor(prompt[start:])
-        ids[i, len(ids[i]) - len(rest) :] = rest
-        mask[i, width - len(rest) :] = 1
-    ids, mask = ids.to(module.device), mask.to(module.device)
-    cache = None
-    if start:
-        begun = torch.tensor([prompts[0][:start]], device=module.device)
-        cache = module(input_ids=begun, use_cache=True, logits_to_keep=1).past_key_values
-        cache.batch_repeat_interleave(len(prompts))
-    output = module(
-        input_ids=ids,
-        attention_mask=mask,
-        position_ids=(mask.cumsum(1) - 1).clamp(min=0)[:, start:],
-        past_key_values=cache,
-        use_cache=True,
-        logits_to_keep=1,
-    )
-    return output.logits[:, -1], output.past_key_values, mask
-
-
-def _common_start(prompts: Sequence[tuple[int, ...]]) -> int:
-    """How many tokens all prompts begin with, where sharing them pays; each keeps one of its own."""
-    longest = min(map(len, prompts)) - 1
-    columns = zip(*prompts, strict=False)
-    common = next((i for i, column in enumerate(columns) if len({*column}) > 1), longest)
-    return min(common, longest) if common >= _SHARED else 0
 
 
 def _uniforms(seeds: Sequence[int], count: int) -> Tensor:

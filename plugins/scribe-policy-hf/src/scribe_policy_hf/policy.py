@@ -15,7 +15,8 @@ from scribe_core.protocols import TokenRow
 from scribe_core.types import Completion, Conversation, Message, Sampled, Sampling
 from scribe_policy_hf import adapters, attention, exchange, models, packing
 from scribe_policy_hf.chat import Chat
-from scribe_policy_hf.generate import Draw, generate
+from scribe_policy_hf.generate import Draw, Request, generate
+from scribe_policy_hf.memory import Memory
 
 if TYPE_CHECKING:
     from scribe_policy_hf.builder import HF
@@ -57,6 +58,8 @@ class HFPolicy:
             self.exchange.equalise(module)
         self.module.eval()
         self.version = 0
+        self._memory = Memory(options.kept_tokens if packing.can_pack(module) else 0)
+        self._remembered = self.version
         self._end_ids = _end_ids(module, self.tokenizer)
         closing = self._encode(self._chat.continuation(()))
         self._end_id = next((i for i in closing if i in self._end_ids), min(self._end_ids))
@@ -77,14 +80,18 @@ class HFPolicy:
             logger.warning(
                 "context longer than the model's", rows=len(prompts) - len(fits), limit=self._positions
             )
+        if self._remembered != self.version:
+            self.forget()
         draws = generate(
             self.accelerator.unwrap_model(self.module),
-            [prompts[i] for i in fits],
+            [
+                Request(prompt=prompts[i], room=rooms[i], seed=seeds[i], begun=len(contexts[i][0]))
+                for i in fits
+            ],
             temperature=sampling.temperature,
-            rooms=[rooms[i] for i in fits],
-            seeds=[seeds[i] for i in fits],
             end_ids=self._end_ids,
             pad_id=self._pad_id,
+            memory=self._memory,
         )
         drawn = dict(zip(fits, draws, strict=True))
         temperature = sampling.temperature or 1.0
@@ -94,6 +101,11 @@ class HFPolicy:
             else self._completion((), Draw((), (), ended=False), temperature)
             for i, (_, added) in enumerate(contexts)
         ]
+
+    def forget(self) -> None:
+        """Drops what was kept of conversations for their next turns."""
+        self._memory.clear()
+        self._remembered = self.version
 
     def rows(self, conversations: Sequence[Conversation]) -> list[TokenRow]:
         return [self._row(conversation) for conversation in conversations]
@@ -120,6 +132,7 @@ class HFPolicy:
         self.tokenizer.save_pretrained(folder)
 
     def load(self, folder: Path) -> None:
+        self.forget()
         module = self.accelerator.unwrap_model(self.module)
         if self._lora:
             adapters.read(module, folder)
