@@ -135,10 +135,12 @@ class _Rollout:
             self._moment = asyncio.get_running_loop().call_later(MOMENT, self._begin)
 
     def _begin(self) -> None:
-        self.generating = True
         batch = [self.waiting[place] for place in sorted(self.waiting)]
         self.waiting.clear()
-        self._tasks.create_task(self._generate(batch))
+        # When the run breaks, those who waited are cancelled, and the moment may still come.
+        if not any(turn.cancelled() for _, turn in batch):
+            self.generating = True
+            self._tasks.create_task(self._generate(batch))
 
     async def _generate(self, batch: Sequence[tuple[Play, asyncio.Future[Completion]]]) -> None:
         conversations = [play.conversation() for play, _ in batch]
