@@ -14,7 +14,7 @@ from scribe_policy_hf.cache import SharedCache, make_room
 from scribe_policy_hf.packing import additive, can_pack
 
 # Copying the cache costs about a step: rows that have ended leave it when they are this share of it.
-_COMPACT = 0.7
+_COMPACT = 0.8
 _SHARED = 16
 """Tokens: a shorter beginning of all prompts is not worth a forward pass of its own."""
 
@@ -160,15 +160,14 @@ def _uniforms(seeds: Sequence[int], count: int) -> Tensor:
 
 def _draw(logits: Tensor, temperature: float, uniforms: Tensor) -> tuple[Tensor, Tensor]:
     """(tokens, log-probabilities) by inverting the cumulative distribution; greedy ones are at temperature 1."""
-    logits = logits.float() / (temperature or 1.0)
-    logprobs = logits.log_softmax(-1)
+    chances = (logits.float() / (temperature or 1.0)).softmax(-1)
     if temperature == 0:
         tokens = logits.argmax(-1)
     else:
-        cumulative = logits.softmax(-1).double().cumsum(-1)
+        cumulative = chances.cumsum(-1, dtype=torch.float64)
         tokens = torch.searchsorted(cumulative, uniforms[:, None] * cumulative[:, -1:], right=True).squeeze(1)
         tokens = tokens.clamp(max=logits.shape[-1] - 1)
-    chosen = logprobs.gather(-1, tokens[:, None]).squeeze(1)
+    chosen = chances.gather(-1, tokens[:, None]).squeeze(1).log()
     if not chosen.isfinite().all():
         raise RunError(
             "policy: the model's logits are not finite; go on from an earlier checkpoint with a lower "
