@@ -35,6 +35,9 @@ class RoomyLayer(DynamicLayer):
         self.values[:, :, start : self._length] = value_states
         return self.keys, self.values
 
+    def batch_select_indices(self, indices: Tensor) -> None:
+        self.keys, self.values = self.keys[indices], self.values[indices]
+
     def get_seq_length(self) -> int:
         return self._length
 
