@@ -11,6 +11,7 @@ from torch.nn.functional import pad
 from scribe_core.errors import RunError
 from scribe_policy_hf.attention import shares_prompts
 from scribe_policy_hf.cache import SharedCache, make_room
+from scribe_policy_hf.linear import laid_out
 from scribe_policy_hf.packing import additive, can_pack
 
 # Copying the cache costs about a step: rows that have ended leave it when they are this share of it.
@@ -63,12 +64,26 @@ def generate(
     Raises RunError where the model's logits are not finite.
     """
     every = [_Row(room) for room in rooms]
-    if not every:
-        return []
+    if every:
+        with laid_out(module):
+            _fill(module, every, prompts, temperature, _uniforms(seeds, max(rooms)), end_ids, pad_id)
+    return [Draw(tuple(row.tokens), tuple(row.logprobs), row.ended) for row in every]
+
+
+def _fill(
+    module: Any,
+    every: Sequence[_Row],
+    prompts: Sequence[Sequence[int]],
+    temperature: float,
+    uniforms: Tensor,
+    end_ids: frozenset[int],
+    pad_id: int,
+) -> None:
+    """Samples all rows to their ends; row i draws with `uniforms[i]`."""
     logits, cache, mask = _start(module, prompts, pad_id)
-    uniforms = _uniforms(seeds, max(rooms)).to(logits.device)
+    uniforms = uniforms.to(logits.device)
     live = list(range(len(every)))
-    for step in range(max(rooms)):
+    for step in range(uniforms.shape[1]):
         drawn, chances = _draw(logits, temperature, uniforms[live, step])
         for i, token, chance in zip(live, drawn.tolist(), chances.tolist(), strict=True):
             if every[i].open:
@@ -82,7 +97,6 @@ def generate(
             mask, drawn, live = mask[index], drawn[index], [live[place] for place in kept]
         mask = pad(mask, (0, 1), value=1)
         logits = _next(module, drawn, mask, cache)
-    return [Draw(tuple(row.tokens), tuple(row.logprobs), row.ended) for row in every]
 
 
 def _start(module: Any, prompts: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Any, Tensor]:
