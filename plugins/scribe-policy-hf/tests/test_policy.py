@@ -191,6 +191,21 @@ def test_rows_that_share_prompts_sample_what_the_plain_model_gives(
         assert torch.allclose(torch.tensor(draw.logprobs), plain_logprobs(folder, row), atol=1e-5)
 
 
+def test_sampling_leaves_the_layers_as_they_were(folder: Path) -> None:
+    """Also where it breaks; the next samples come from the weights as they are by then."""
+    policy = HF(model=str(folder), dtype="float32").build()
+    options: dict[str, Any] = {"temperature": 0.0, "end_ids": frozenset(), "pad_id": 0, "memory": Memory(0)}
+    asked = [Request(prompt=(5, 6), room=4, seed=0)]
+    generate(policy.module, asked, **options)
+    with pytest.raises(IndexError):
+        generate(policy.module, [Request(prompt=(10**6,), room=4, seed=0)], **options)
+    assert not any("forward" in vars(layer) for layer in policy.module.modules())
+    with torch.no_grad():
+        policy.module.lm_head.weight.neg_()
+    (draw, *_) = generate(policy.module, asked, **options)
+    assert draw.token_ids[0] == int(policy.module(torch.tensor([[5, 6]])).logits[0, -1].argmax())
+
+
 @pytest.mark.parametrize("start", [0, 15, 16, 40])
 def test_a_common_start_is_computed_once_and_changes_nothing(
     peaked, monkeypatch: pytest.MonkeyPatch, start: int

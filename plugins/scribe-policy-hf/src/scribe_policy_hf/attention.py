@@ -15,6 +15,8 @@ from scribe_policy_hf.cache import SharedCache
 from scribe_policy_hf.packing import can_pack
 
 NAME = "scribe_grouped"
+# Queries at once, with the keys up to the last of them: what comes later is hidden from them.
+_PART = 128
 # Attention that is softmax(Q K^T) V and nothing else: no soft cap, no sinks, no bias.
 _MODELS = frozenset({"llama", "qwen2", "qwen3", "mistral", "smollm3"})
 
@@ -24,7 +26,7 @@ def grouped_attention(
     query: Tensor,
     key: Tensor,
     value: Tensor,
-    attention_mask: Tensor | None,
+    attention_mask: Tensor,
     scaling: float,
     shared: SharedCache | None = None,
     **_: Any,
@@ -34,17 +36,24 @@ def grouped_attention(
     Shapes: query (B, heads, T, d), key and value (B, key heads, S, d), mask (B, 1, T, S); returns (B, T, heads, d).
     """
     if shared is not None:
-        assert attention_mask is not None
         return _behind_prompts(query * scaling, key, value, attention_mask, shared, module.layer_idx), None
+    length, past = query.shape[2], key.shape[2] - query.shape[2]
+    parts = [
+        _attend(query[:, :, start:end] * scaling, key[:, :, : past + end], value[:, :, : past + end], mask)
+        for start in range(0, length, _PART)
+        for end in [min(start + _PART, length)]
+        for mask in [attention_mask[:, :, start:end, : past + end]]
+    ]
+    return torch.cat(parts, 1), None
+
+
+def _attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:
     batch, heads, length, width = query.shape
     shared = key.shape[1]
-    scores = (query * scaling).reshape(batch, shared, -1, width) @ key.transpose(2, 3)
-    scores = scores.view(batch, shared, heads // shared, length, -1)
-    if attention_mask is not None:
-        scores = scores + attention_mask[:, :, None, :, : key.shape[2]]
+    scores = query.reshape(batch, shared, -1, width) @ key.transpose(2, 3)
+    scores = scores.view(batch, shared, heads // shared, length, -1) + mask[:, :, None]
     weights = scores.softmax(-1).view(batch, shared, -1, key.shape[2])
-    mixed = (weights @ value).view(batch, heads, length, width)
-    return mixed.transpose(1, 2).contiguous(), None
+    return (weights @ value).view(batch, heads, length, width).transpose(1, 2)
 
 
 def _behind_prompts(

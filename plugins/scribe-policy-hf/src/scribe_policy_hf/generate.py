@@ -11,12 +11,13 @@ from torch.nn.functional import pad
 from scribe_core.errors import RunError
 from scribe_policy_hf.attention import shares_prompts
 from scribe_policy_hf.cache import SharedCache, make_room, row_states
+from scribe_policy_hf.linear import laid_out
 from scribe_policy_hf.memory import Memory
 from scribe_policy_hf.packing import additive
 from scribe_policy_hf.prefill import prefill
 
 # Copying the cache costs about a step: rows that have ended leave it when they are this share of it.
-_COMPACT = 0.7
+_COMPACT = 0.8
 
 
 @frozen
@@ -79,13 +80,26 @@ def generate(
     Raises RunError where the model's logits are not finite.
     """
     every = [*map(_Row, requests)]
-    if not every:
-        return []
+    if every:
+        with laid_out(module):
+            _fill(module, every, temperature, end_ids, pad_id, memory)
+    return [Draw(tuple(row.tokens), tuple(row.logprobs), row.ended) for row in every]
+
+
+def _fill(
+    module: Any,
+    every: Sequence[_Row],
+    temperature: float,
+    end_ids: frozenset[int],
+    pad_id: int,
+    memory: Memory,
+) -> None:
+    """Samples all rows to their ends."""
+    requests = [row.request for row in every]
     logits, cache, mask = _start(module, requests, memory, pad_id)
     longest = max(request.room for request in requests)
     uniforms = _uniforms([request.seed for request in requests], longest).to(logits.device)
-    live = every
-    places = list(range(len(every)))
+    live, places = every, list(range(len(every)))
     for step in range(longest):
         drawn, chances = _draw(logits, temperature, uniforms[places, step])
         for row, token, chance in zip(live, drawn.tolist(), chances.tolist(), strict=True):
@@ -102,7 +116,6 @@ def generate(
             live, places = [live[i] for i in kept], [places[i] for i in kept]
         mask = pad(mask, (0, 1), value=1)
         logits = _next(module, drawn, mask, cache)
-    return [Draw(tuple(row.tokens), tuple(row.logprobs), row.ended) for row in every]
 
 
 def _start(
@@ -157,15 +170,14 @@ def _uniforms(seeds: Sequence[int], count: int) -> Tensor:
 
 def _draw(logits: Tensor, temperature: float, uniforms: Tensor) -> tuple[Tensor, Tensor]:
     """(tokens, log-probabilities) by inverting the cumulative distribution; greedy ones are at temperature 1."""
-    logits = logits.float() / (temperature or 1.0)
-    logprobs = logits.log_softmax(-1)
+    chances = (logits.float() / (temperature or 1.0)).softmax(-1)
     if temperature == 0:
         tokens = logits.argmax(-1)
     else:
-        cumulative = logits.softmax(-1).double().cumsum(-1)
+        cumulative = chances.cumsum(-1, dtype=torch.float64)
         tokens = torch.searchsorted(cumulative, uniforms[:, None] * cumulative[:, -1:], right=True).squeeze(1)
         tokens = tokens.clamp(max=logits.shape[-1] - 1)
-    chosen = logprobs.gather(-1, tokens[:, None]).squeeze(1)
+    chosen = chances.gather(-1, tokens[:, None]).squeeze(1).log()
     if not chosen.isfinite().all():
         raise RunError(
             "policy: the model's logits are not finite; go on from an earlier checkpoint with a lower "

@@ -83,7 +83,7 @@ def weight_dtype(choice: str) -> torch.dtype:
     if choice != "auto":
         return getattr(torch, choice)  # type: ignore[no-any-return]
     cpu = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    fast = torch.cuda.is_available() or cpu.get("amx_bf16", False)
+    fast = torch.cuda.is_available() or cpu.get("amx_bf16") or cpu.get("avx512_bf16")
     return torch.bfloat16 if fast else torch.float32
 
 
