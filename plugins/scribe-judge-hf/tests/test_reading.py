@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
+from threading import Event
 from typing import Any
 
 import pytest
@@ -24,8 +25,15 @@ Table = Mapping[str, Mapping[str, float]]
 
 
 def ask(endpoint: HFEndpoint, prompts: Sequence[Prompt]) -> list[Table]:
+    """All at once: the thread that computes is held until every prompt waits."""
+    all_wait = Event()
+
     async def together() -> list[Any]:
-        return await asyncio.gather(*(endpoint.ask(prompt, 0) for prompt in prompts))
+        endpoint._gathering._thread.submit(all_wait.wait)
+        asked = [asyncio.ensure_future(endpoint.ask(prompt, 0)) for prompt in prompts]
+        await asyncio.sleep(0)
+        all_wait.set()
+        return await asyncio.gather(*asked)
 
     return [json.loads(reply.text) for reply in aio.run(together())]
 
