@@ -137,6 +137,7 @@ def _about(mode: Mode, prototype: Prototype) -> str:
     return "\n\n".join(parts) + "\n\n"
 
 
+@lru_cache(maxsize=256)
 def reply_schema(questions: tuple[Question, ...]) -> Json:
     """The JSON schema of a reply: an object for each question, with reason, quote and answer in this order."""
     return strict_object({question.id: _entry_schema(question) for question in questions})
