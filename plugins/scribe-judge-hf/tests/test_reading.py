@@ -14,7 +14,7 @@ from scribe_judge_hf.endpoint import HFEndpoint, plan
 from structlog.testing import capture_logs
 
 from scribe_core import aio
-from scribe_core.judging import CallError, Prompt, Question
+from scribe_core.judging import CallError, Prompt, Question, TooLongError
 from scribe_core.judging.replies import read_probabilities
 
 ROUNDING = 1e-5
@@ -148,7 +148,7 @@ def test_too_long_a_prompt_is_an_error_with_its_cause_and_hurts_no_other(
         return await asyncio.gather(*(endpoint.ask(p, 0) for p in prompts), return_exceptions=True)
 
     long, short = aio.run(together())
-    assert isinstance(long, CallError)
+    assert isinstance(long, TooLongError)
     assert "context 4096" in str(long)
     assert json.loads(short.text)["right-tool"]
 
