@@ -5,7 +5,7 @@ from itertools import groupby
 
 from attrs import frozen
 
-from scribe_core.spans import message_text, pieces
+from scribe_core.spans import covered
 from scribe_core.types import Judgement
 
 
@@ -46,10 +46,5 @@ def exercises(judgements: Sequence[Judgement], abstained_score: float) -> list[E
 
 def _written(judgement: Judgement) -> tuple[str, str]:
     """The skill, and the words that the policy itself wrote in the span."""
-    trajectory, span = judgement.subgoal.trajectory, judgement.subgoal.span
-    words = (
-        message_text(trajectory.messages[index])[first:end]
-        for index, first, end in pieces(trajectory, span)
-        if trajectory.messages[index].role == "assistant"
-    )
+    words = (text for message, text in covered(judgement.subgoal) if message.role == "assistant")
     return judgement.skill, " ".join(" ".join(words).split())

@@ -34,23 +34,32 @@ def whole(trajectory: Trajectory) -> Span:
 
 def pieces(trajectory: Trajectory, span: Span) -> Iterator[tuple[int, int, int]]:
     """(message, first character, end character) of each message that the span touches."""
+    return ((index, first, end) for index, first, end, _ in _pieces(trajectory, span))
+
+
+def covered(subgoal: Subgoal) -> Iterator[tuple[Message, str]]:
+    """Each message that the span touches, with what the span covers of its text."""
+    found = _pieces(subgoal.trajectory, subgoal.span)
+    return ((subgoal.trajectory.messages[index], text[first:end]) for index, first, end, text in found)
+
+
+def _pieces(trajectory: Trajectory, span: Span) -> Iterator[tuple[int, int, int, str]]:
     for index in range(span.start[0], min(span.end[0] + 1, len(trajectory.messages))):
         first = span.start[1] if index == span.start[0] else 0
-        end = span.end[1] if index == span.end[0] else len(message_text(trajectory.messages[index]))
+        text = message_text(trajectory.messages[index])
+        end = span.end[1] if index == span.end[0] else len(text)
         if first < end:
-            yield index, first, end
+            yield index, first, end, text
 
 
 def span_text(subgoal: Subgoal) -> str:
     """What the policy and its tools wrote in the span, one message a paragraph."""
-    messages = subgoal.trajectory.messages
-    parts = pieces(subgoal.trajectory, subgoal.span)
-    return "\n".join(message_text(messages[i])[first:end] for i, first, end in parts)
+    return "\n".join(text for _, text in covered(subgoal))
 
 
 def span_messages(subgoal: Subgoal) -> list[Message]:
     """The messages that the span touches, whole."""
-    return [subgoal.trajectory.messages[i] for i, _, _ in pieces(subgoal.trajectory, subgoal.span)]
+    return [message for message, _ in covered(subgoal)]
 
 
 def span_calls(subgoal: Subgoal) -> list[ToolCall]:

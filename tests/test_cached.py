@@ -26,6 +26,7 @@ from scribe_core.config import Config
 from scribe_core.errors import ConfigError
 from scribe_core.judging import CallError, Endpoint, ModelJudge, Prompt, Question, Reply, prompts
 from scribe_core.judging.cache import ReplyCache
+from scribe_core.judging.progress import Progress
 from scribe_core.protocols import Judge, JudgeRequest
 from scribe_core.skills import Check, Prototype
 from scribe_core.skills.content import digest_of
@@ -539,7 +540,7 @@ class TestBadFiles:
 
     def test_a_file_that_breaks_meanwhile_loses_no_judgement(self, path):
         endpoint = ScriptedEndpoint(passes)
-        asking = judge(endpoint, path)
+        asking = judge(endpoint, path, progress=Progress(lambda: 0.0))
         judged(asking, request())
         _query(path, "DROP TABLE replies")
         with capture_logs() as logs:
@@ -557,9 +558,11 @@ def _contents(folder: Path) -> dict[str, Any]:
 
 WRITER = """
 import asyncio, resource, sys
+from scribe_core.judging import reply_file
 from scribe_core.judging.asking import Reply
 from scribe_core.judging.cache import ReplyCache
 
+reply_file.PATIENCE_S = 3600.0
 path, me, rows, limit = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 cache = ReplyCache(path)
 if limit:
@@ -641,7 +644,7 @@ class TestProcesses:
         aio.run(reply(cache, Reply(text="before")))
         child = os.fork()
         if not child:
-            signal.alarm(60)
+            signal.alarm(240)
             try:
                 asyncio.run(reply(cache, None))
                 asyncio.run(reply(cache, Reply(text="from the child"), {**ASKED, "sample": 1}))

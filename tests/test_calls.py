@@ -4,6 +4,7 @@ import asyncio
 import gc
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,7 +16,23 @@ from scribe_core.types import Usage
 
 COST = Usage(calls=1, prompt_tokens=60, completion_tokens=20, usd=0.08)
 NEED = Usage(calls=1, prompt_tokens=100, completion_tokens=50, usd=0.15)
-QUICK = {"backoff": 0.005, "timeout": 5.0}
+QUICK = {"backoff": 0.005, "timeout": 3600.0}
+
+
+class Clock:
+    """The time that gates see; it stands still until it is set."""
+
+    now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr("scribe_core.judging.calls.time", clock)
+    return clock
 
 
 def caller(gate: Gate | None = None, secret: str = "", **limits: Any) -> Caller:
@@ -103,37 +120,46 @@ def test_requests_keep_their_rate():
     assert time.monotonic() - began >= 4 * 0.05
 
 
-def test_tokens_keep_their_rate_and_unused_ones_are_given_back():
+def test_tokens_keep_their_rate_and_unused_ones_are_given_back(clock: Clock):
     gate, limits = Gate(), Limits(tokens_per_minute=60.0)
     assert gate.turn(limits, tokens=1000) == 0
     gate.refund(limits, tokens=400)
-    assert 500 < gate.turn(limits, tokens=1) <= 600
+    clock.now += 100
+    assert gate.turn(limits, tokens=1) == 500
 
 
 def test_a_cancelled_call_leaves_nothing_behind():
-    judge = caller(concurrency=1, max_tokens=10_000)
+    judge, sent = caller(concurrency=1, max_tokens=10_000), []
 
     async def run() -> None:
-        tasks = [asyncio.ensure_future(judge.call(attempts(seconds=9.0), NEED)) for _ in range(3)]
-        await asyncio.sleep(0.01)
-        tasks[1].cancel()
-        await asyncio.sleep(0.01)
-        tasks[0].cancel()
-        await asyncio.sleep(0.01)
-        tasks[2].cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        async def unanswered(name: str) -> Reply:
+            sent.append(name)
+            await asyncio.Event().wait()
+            raise AssertionError("nothing answers it")
+
+        async def cancelled(task: asyncio.Future[Reply]) -> None:
+            task.cancel()
+            await asyncio.wait([task])
+
+        first, second, third = (
+            asyncio.ensure_future(judge.call(partial(unanswered, name), NEED)) for name in "abc"
+        )
+        while not sent:
+            await asyncio.sleep(0)
+        await cancelled(second)
+        await cancelled(first)
+        while len(sent) < 2:
+            await asyncio.sleep(0)
+        await cancelled(third)
 
     aio.run(run())
+    assert sent == ["a", "c"]
     assert judge.gate.in_flight == 0
     assert judge.budget.tokens == 2 * 150, "what was sent may be billed"
     assert aio.run(judge.call(attempts(), NEED)).text == "yes"
 
 
-OUTAGE = 2.0
-"""Seconds, more than twenty calls take on any machine."""
-
-
-def test_a_server_that_is_down_is_left_alone_but_for_a_probe():
+def test_a_server_that_is_down_is_left_alone_but_for_a_probe(clock: Clock):
     gate, sent = Gate(), 0
 
     async def dead() -> Reply:
@@ -141,27 +167,28 @@ def test_a_server_that_is_down_is_left_alone_but_for_a_probe():
         sent += 1
         raise again("no route", down=True)
 
-    judge = caller(gate, attempts=1, outage=OUTAGE)
+    judge = caller(gate, attempts=1, outage=2.0)
     aio.run(ended([judge.call(dead, NEED) for _ in range(20)]))
-    before = sent
-    time.sleep(OUTAGE)
+    assert sent == 20
+    clock.now += 2
     found = aio.run(ended([judge.call(dead, NEED) for _ in range(20)]))
-    assert sent == before + 1
+    assert sent == 21
     assert sum("the server is down" in str(each) and "no route" in str(each) for each in found) == 19
-    time.sleep(OUTAGE)
+    clock.now += 2
     assert aio.run(judge.call(attempts(), NEED)).text == "yes", "the probe"
     assert aio.run(judge.call(attempts(), NEED)).text == "yes", "the circuit is closed"
 
 
-def test_a_short_outage_fails_no_call():
-    gate, until = Gate(), time.monotonic() + 0.3
+def test_a_short_outage_fails_no_call(clock: Clock):
+    until = clock.now + 0.3
 
     async def attempt() -> Reply:
-        if time.monotonic() < until:
+        clock.now += 0.002
+        if clock.now < until:
             raise again(down=True, usage=Usage())
         return Reply(text="yes", usage=COST)
 
-    judge = caller(gate, attempts=20, backoff=0.05)
+    judge = caller(attempts=20)
     found = aio.run(ended([judge.call(attempt, NEED) for _ in range(50)]))
     assert all(isinstance(each, Reply) for each in found)
 

@@ -6,6 +6,7 @@ from scribe_judge_openai import OpenAIJudge
 from scribe_policy_hf.builder import HF
 
 from scribe_core import aio
+from scribe_core.judging.calls import Limits
 from scribe_core.protocols import JudgeRequest
 from scribe_core.testing import sample_prototype, sample_subgoal, sample_trajectory
 from scribe_core.testing.contracts.judging import check_verdict
@@ -32,7 +33,7 @@ def server():
 @pytest.mark.parametrize(("judge", "mode"), [("openai", "checklist"), ("litellm", "direct")])
 def test_every_verdict_is_one_that_the_protocol_knows(server, judge, mode, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "none")
-    options = {"mode": mode, "reply_tokens": REPLY_TOKENS}
+    options = {"mode": mode, "reply_tokens": REPLY_TOKENS, "limits": Limits(timeout=3600.0)}
     if judge == "openai":
         builder = OpenAIJudge(model="smollm2", base_url=server.url, **options)
     else:

@@ -9,6 +9,7 @@ import pytest
 from attrs import evolve, field, frozen
 
 from scribe_core import aio
+from scribe_core import rollout as rollouts
 from scribe_core.episode import episodes
 from scribe_core.errors import RunError
 from scribe_core.rollout import rollout
@@ -176,11 +177,13 @@ class TestWaves:
         assert first == self.batches(1) == self.batches(2)
         assert [len(batch) for batch in first[:3]] == [4, 4, 4]
 
-    def test_without_them_a_batch_begins_with_who_is_there(self):
+    def test_without_them_a_batch_begins_with_who_is_there(self, monkeypatch):
         free = asyncio.Event()
+        monkeypatch.setattr(rollouts, "MOMENT", 3600)
 
         async def answer(task, turn):
             if task == "slow" and turn == 1:
+                monkeypatch.setattr(rollouts, "MOMENT", 0.001)
                 await free.wait()
             if task == "quick" and turn == 2:
                 free.set()
@@ -316,4 +319,4 @@ class TestBeside:
 
         with pytest.raises(KeyboardInterrupt):
             aio.run_beside(begin)
-        assert ended.wait(5)
+        assert ended.wait()

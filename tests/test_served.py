@@ -92,7 +92,7 @@ def test_a_small_model_behind_a_server():
 
     with ChatServer(reply=reply) as server:
         small = ("evaluation.limit=1", "rollout.max_tokens=8", "rollout.max_turns=1")
-        result = played(server, "stockroom-served", *small)
+        result = played(server, "stockroom-served", *small, "policy.limits.timeout=3600")
     assert {s.trajectory.status for s in result.scored} <= {"done", "truncated"}
     assert len(result.outcomes) == 1
     assert result.usage.calls == server.requests == 1

@@ -48,13 +48,18 @@ def main() -> int:
 
 def measure(count: int, faults: Faults, timeout: float, attempts: int = 8) -> dict[str, Any]:
     """The counts of both sides after so many judgements, and where they disagree."""
-    requests = [request(number) for number in range(count)]
     limits = Limits(attempts=attempts, backoff=0.02, timeout=timeout)
     with ChatServer(reply=answer, faults=faults) as server:
-        judge = OpenAIJudge(model="any", base_url=server.url, limits=limits).build()
-        began = time.monotonic()
-        verdicts = aio.run(judged(judge, requests))
-        seconds = time.monotonic() - began
+        return measure_on(server, count, limits)
+
+
+def measure_on(server: ChatServer, count: int, limits: Limits) -> dict[str, Any]:
+    """The same on a server that runs, and replies with `answer`."""
+    requests = [request(number) for number in range(count)]
+    judge = OpenAIJudge(model="any", base_url=server.url, limits=limits).build()
+    began = time.monotonic()
+    verdicts = aio.run(judged(judge, requests))
+    seconds = time.monotonic() - began
     usage = sum((verdict.usage for verdict in verdicts), Usage())
     return {
         "judgements": len(verdicts),

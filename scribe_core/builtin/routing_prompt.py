@@ -16,7 +16,7 @@ from scribe_core.judging.fence import neutral
 from scribe_core.judging.prompts import reply_schema
 from scribe_core.judging.templates import Template, cut
 from scribe_core.skills import GENERAL, Prototype
-from scribe_core.spans import before, canonical_json, message_text, pieces, span_calls
+from scribe_core.spans import before, canonical_json, covered, span_calls
 from scribe_core.types import Subgoal
 
 VERSION = 2
@@ -125,8 +125,4 @@ def _results(subgoal: Subgoal) -> str:
 
 
 def _texts(subgoal: Subgoal, *roles: str) -> str:
-    messages = subgoal.trajectory.messages
-    found = ((messages[i], first, end) for i, first, end in pieces(subgoal.trajectory, subgoal.span))
-    return "\n".join(
-        message_text(message)[first:end] for message, first, end in found if message.role in roles
-    )
+    return "\n".join(text for message, text in covered(subgoal) if message.role in roles)

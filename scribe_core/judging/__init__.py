@@ -12,6 +12,7 @@ from scribe_core.judging.asking import (
     Remembering,
     Replies,
     Reply,
+    TooLongError,
     digest,
 )
 from scribe_core.judging.estimate import model_estimate
@@ -30,6 +31,7 @@ __all__ = [
     "Remembering",
     "Replies",
     "Reply",
+    "TooLongError",
     "borrow",
     "digest",
     "model_estimate",

@@ -83,6 +83,10 @@ class CallError(RunError):
         self.usage = usage or Usage()
 
 
+class TooLongError(CallError):
+    """A prompt has more tokens than the model has room for; a shorter one may be asked."""
+
+
 class Endpoint(Protocol):
     """A model that can be asked: a server, or local weights."""
 

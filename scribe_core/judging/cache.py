@@ -81,5 +81,5 @@ def _landed(flight: Flight) -> Reply:
     outcome = flight.result()
     if isinstance(outcome, CallError):
         # What the failed call cost is counted where it was made.
-        raise CallError(str(outcome))
+        raise type(outcome)(str(outcome))
     return outcome

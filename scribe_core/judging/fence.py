@@ -25,6 +25,7 @@ _SPECIAL = (
 _CHANGED = re.compile(
     f"(?P<line_break>{_LINE_BREAK})|(?P<special>{_SPECIAL})|(?P<other>[^\\t\\n\\x20-\\x7e])"
 )
+_HARMLESS = re.compile(r"[\t\n -;=-Z\\-{}~]*")
 _ESCAPE = re.compile(r"\\u\{[0-9a-f]+\}")
 _QUOTATION = {"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u2013": "-", "\u2014": "-"}
 _HIDDEN = ("Cc", "Cf", "Co", "Cs", "Cn")
@@ -56,7 +57,8 @@ class Neutral:
     def place(self, quote: str, since: int = 0) -> tuple[int, int] | None:
         """Where that stretch begins and ends in the original, at character `since` or later."""
         words = _words(quote)
-        if sum(map(len, words)) < min(SHORTEST_QUOTE, len("".join(self.text.split()))) or not words:
+        length = sum(map(len, words))
+        if not words or (length < SHORTEST_QUOTE and length < len("".join(self.text.split()))):
             return None
         start, end = _find(
             self.text, words, since if self.origin is None else bisect_left(self.origin, since)
@@ -86,7 +88,7 @@ class Neutral:
 
 def neutral(text: str) -> Neutral:
     """A text that hides nothing and holds no special token of a chat format."""
-    if text.isascii() and text.isprintable() and not _CHANGED.search(text):
+    if _HARMLESS.fullmatch(text) or not _CHANGED.search(text):
         return Neutral(text, text, None)
     parts: list[str] = []
     origin: list[int] = []

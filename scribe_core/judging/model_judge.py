@@ -12,7 +12,16 @@ from functools import partial
 from attrs import evolve, field, frozen
 
 from scribe_core.judging import prompts, verdicts
-from scribe_core.judging.asking import CallError, Endpoint, Mode, Prompt, Question, Replies, Reply
+from scribe_core.judging.asking import (
+    CallError,
+    Endpoint,
+    Mode,
+    Prompt,
+    Question,
+    Replies,
+    Reply,
+    TooLongError,
+)
 from scribe_core.judging.canaries import Canaries
 from scribe_core.judging.estimate import READINGS
 from scribe_core.judging.fence import is_visible, neutral
@@ -140,22 +149,34 @@ class ModelJudge:
         )
 
     async def _ask(
-        self, request: JudgeRequest, text: str, found: Findings, questions: tuple[Question, ...]
+        self,
+        request: JudgeRequest,
+        text: str,
+        found: Findings,
+        questions: tuple[Question, ...],
+        budget: int | None = None,
     ) -> Verdict:
-        """The verdict of the model, whose quotes must stand in `text`.
-
-        A reply that cannot be read is asked for once more, then it is an abstention.
-        """
+        """The verdict of the model, whose quotes must stand in `text`."""
         if not is_visible(text):
             return verdicts.worthless("nothing was done: the span has no visible character")
-        budget = self.prompt_tokens
+        budget = self.prompt_tokens if budget is None else budget
         prompt = prompts.render(self.mode, request.prototype, request.subgoal, questions, budget)
         if prompt is None:
             return verdicts.too_long(request.prototype, budget)
-        usage = Usage()
+        try:
+            return await self._read(request, prompt, text, found)
+        except TooLongError:
+            # A text may have more tokens than its length tells; were that a failure, a policy could choose to fail.
+            return await self._ask(request, text, found, questions, budget // 2)
+
+    async def _read(self, request: JudgeRequest, prompt: Prompt, text: str, found: Findings) -> Verdict:
+        """A reply that cannot be read is asked for once more, then it is an abstention. Raises TooLongError."""
+        usage, questions = Usage(), prompt.questions
         for _ in range(READINGS):
             try:
                 reply, remembered = await self._reply(request, prompt)
+            except TooLongError:
+                raise
             except CallError as error:
                 return Verdict(status="failed", reason=str(error), usage=usage + error.usage)
             usage += Usage() if remembered else reply.usage

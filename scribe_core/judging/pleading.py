@@ -12,11 +12,12 @@ from collections import Counter
 from collections.abc import Iterable
 from functools import lru_cache
 from itertools import pairwise
+from operator import is_
 
 from attrs import evolve
 
 from scribe_core.judging.plea_signs import answered, fold, signs
-from scribe_core.spans import before, canonical_json, message_text, pieces
+from scribe_core.spans import before, canonical_json, covered, message_text
 from scribe_core.types import Message, Span, Subgoal
 
 MOST_REPEATS = 5
@@ -25,10 +26,13 @@ SHORTEST_FILLER = 12
 """Characters of a sentence that can be filler: tables and code repeat shorter ones."""
 
 _TRUSTED = ("user", "system", "developer")
-_GAP = re.compile(r"(?<!\s)\s{60,}")
-# Sentences, lines, and lines inside of JSON; what ends a unit belongs to it.
-_BREAK = r"[\r\n\x0b\x0c\x85\u2028\u2029]"
-_END = re.compile(rf"[.!?][ \t]+{_BREAK}*|[\u3002\uff01\uff1f\u0964]{_BREAK}*|{_BREAK}+|(?:\\[rn])+")
+_GAP = re.compile(r"\s(?<!\s\s)\s{59,}")
+_BREAKS = r"\r\n\x0b\x0c\x85\u2028\u2029"
+_STOPS = r"\u3002\uff01\uff1f\u0964"
+# Sentences, lines, and lines inside of JSON; what ends a unit belongs to it. Search is fast for a first character.
+_END = re.compile(
+    rf"[.!?\\{_STOPS}{_BREAKS}](?:(?<=[.!?])[ \t]+[{_BREAKS}]*|(?<=[{_STOPS}{_BREAKS}])[{_BREAKS}]*|(?<=\\)[rn](?:\\[rn])*)"
+)
 
 
 def views(subgoal: Subgoal, ids: Iterable[str] = ()) -> tuple[Subgoal, Subgoal | None]:
@@ -38,26 +42,36 @@ def views(subgoal: Subgoal, ids: Iterable[str] = ()) -> tuple[Subgoal, Subgoal |
     """
     usual, names = _usual(subgoal), frozenset(ids)
 
-    def bare(message: Message, text: str) -> Message:
-        left = text if message.role in _TRUSTED else without_pleas(text, usual, names)
-        return message if left == message_text(message) else Message(role=message.role, raw=left)
+    def bare(message: Message, text: str) -> str:
+        return text if message.role in _TRUSTED else without_pleas(text, usual, names)
 
-    context = tuple(bare(message, message_text(message)) for message in before(subgoal))
+    told = [(message, message_text(message)) for message in before(subgoal)]
+    context = tuple(_saying(message, bare(message, text), text) for message, text in told)
     goal = without_pleas(subgoal.span.goal, usual, names)
-    messages = subgoal.trajectory.messages
-    cut = [
-        (messages[i], message_text(messages[i])[a:b]) for i, a, b in pieces(subgoal.trajectory, subgoal.span)
-    ]
-    span = tuple(bare(message, text) for message, text in cut)
-    shown = evolve(
-        subgoal,
-        trajectory=evolve(subgoal.trajectory, messages=(*context, *messages[len(context) :])),
-        span=evolve(subgoal.span, goal=goal),
-    )
-    if all(message_text(left) == text for left, (_, text) in zip(span, cut, strict=True)):
+    shown = _after(context, subgoal, goal)
+    cut = [*covered(subgoal)]
+    span = [bare(message, text) for message, text in cut]
+    if span == [text for _, text in cut]:
         return shown, None
+    rest = [
+        _saying(message, left, message_text(message)) for (message, _), left in zip(cut, span, strict=True)
+    ]
     ends = Span((len(context), 0), (len(context) + len(span), 0), goal=goal)
-    return shown, Subgoal(trajectory=evolve(shown.trajectory, messages=(*context, *span)), span=ends)
+    return shown, Subgoal(trajectory=evolve(shown.trajectory, messages=(*context, *rest)), span=ends)
+
+
+def _saying(message: Message, text: str, said: str) -> Message:
+    """A message with this text; itself where it said just that."""
+    return message if text == said else Message(role=message.role, raw=text)
+
+
+def _after(context: tuple[Message, ...], subgoal: Subgoal, goal: str) -> Subgoal:
+    """The same span with this goal, after this context; itself where both are what they were."""
+    messages = subgoal.trajectory.messages
+    if goal == subgoal.span.goal and all(map(is_, context, messages)):
+        return subgoal
+    trajectory = evolve(subgoal.trajectory, messages=(*context, *messages[len(context) :]))
+    return evolve(subgoal, trajectory=trajectory, span=evolve(subgoal.span, goal=goal))
 
 
 @lru_cache(maxsize=128)

@@ -17,7 +17,7 @@ from scribe_core.judging.asking import Mode, Prompt, Question
 from scribe_core.judging.fence import neutral
 from scribe_core.judging.templates import Template, cut, strict_object
 from scribe_core.skills import Check, FailureMode, Prototype
-from scribe_core.spans import before, message_text, pieces
+from scribe_core.spans import before, covered, message_text
 from scribe_core.types import Json, Message, Subgoal, ToolSpec
 
 VERSION = 2
@@ -137,6 +137,7 @@ def _about(mode: Mode, prototype: Prototype) -> str:
     return "\n\n".join(parts) + "\n\n"
 
 
+@lru_cache(maxsize=256)
 def reply_schema(questions: tuple[Question, ...]) -> Json:
     """The JSON schema of a reply: an object for each question, with reason, quote and answer in this order."""
     return strict_object({question.id: _entry_schema(question) for question in questions})
@@ -152,10 +153,7 @@ def _entry_schema(question: Question) -> Json:
 
 def _step(subgoal: Subgoal, room: int) -> str | None:
     """The span, each message under its role; tool results share what the policy's own words leave of the room."""
-    messages = subgoal.trajectory.messages
-    parts = [
-        (messages[i], message_text(messages[i])[a:b]) for i, a, b in pieces(subgoal.trajectory, subgoal.span)
-    ]
+    parts = [*covered(subgoal)]
     texts = [neutral(text).text for _, text in parts]
     own = sum(
         len(text) for (message, _), text in zip(parts, texts, strict=True) if message.role == "assistant"

@@ -71,6 +71,8 @@ class ChatServer:
     reply: str | Scripted = agreeable
     latency: float = 0.0
     concurrency: int = 1_000_000
+    together: int = 1
+    """No request is answered before so many have been in flight at once."""
     faults: Faults | None = None
     key: str = ""
     structured: bool = True
@@ -141,6 +143,8 @@ class ChatServer:
             async with self._slots:
                 if self.latency:
                     await asyncio.sleep(self.latency)
+                while self.most_in_flight < self.together:
+                    await asyncio.sleep(0.001)
                 return await self._answer(headers, body, reader, writer)
         finally:
             self._in_flight -= 1

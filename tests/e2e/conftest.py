@@ -41,10 +41,12 @@ class Scribe:
         ]
         return [(code, *texts) for code, texts in zip(codes, told, strict=True)]
 
-    def started(self, *arguments, cwd):
+    def started(self, *arguments, cwd, **variables):
         """The process of a command that is started as a user starts it."""
         command = [sys.executable, "-m", "scribe_core.cli.main", *arguments]
-        return subprocess.Popen(command, cwd=cwd, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True)
+        return subprocess.Popen(
+            command, cwd=cwd, env=ENVIRONMENT | variables, stderr=subprocess.PIPE, text=True
+        )
 
     def close(self):
         self.zygote.stdin.close()

@@ -96,9 +96,9 @@ def test_killed_at_its_end_it_still_evaluates(workplace, unkilled, scribe, train
 
 
 def test_killed_from_outside_while_it_writes(workplace, unkilled, scribe, train):
-    """The command as a user starts it; and the line that is being written when it dies is cut short."""
+    """The command as a user starts it, which cannot end before; and the line that is being written is cut short."""
     log = workplace / "runs/grpo/trajectories.jsonl"
-    process = scribe.started(*train, cwd=workplace)
+    process = scribe.started(*train, cwd=workplace, LAST_REWARD="12")
     while len(complete_lines(log)) < 10 and process.poll() is None:
         time.sleep(0.005)
     process.kill()

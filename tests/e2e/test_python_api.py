@@ -84,7 +84,7 @@ def test_train_two_steps_and_use_what_was_learnt(tmp_path):
         optimizer=GRPO(learning_rate=1e-3),
         scorer=ScorerBuilder(libraries=(ScribeSkills(),)),
         rollout=RolloutSettings(group_size=4, max_tokens=12),
-        training=TrainingSettings(steps=2, tasks_per_step=2),
+        training=TrainingSettings(steps=2, tasks_per_step=2, deterministic=True),
         evaluation=EvaluationSettings(every=1),
         trackers=(tracker,),
     )
@@ -99,7 +99,9 @@ def test_train_two_steps_and_use_what_was_learnt(tmp_path):
     (completion,) = learnt.generate([asked], Sampling(max_tokens=4), [0])
     assert completion.message.role == "assistant"
     environment = config.environment.build()
-    found = evaluate(learnt, environment, config.scorer.build(), config.evaluation, config.rollout)
+    found = evaluate(
+        learnt, environment, config.scorer.build(), config.evaluation, config.rollout, waves=True
+    )
     (last,) = [event for event in tracker.events if event["event"] == "evaluation" and event["step"] == 2]
     assert found.summary()["outcome"] == last["outcome"]
 

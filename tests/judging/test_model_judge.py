@@ -9,7 +9,7 @@ from attrs import evolve, frozen
 
 from scribe_core import aio
 from scribe_core.errors import ConfigError
-from scribe_core.judging import CallError, ModelJudge, Reply
+from scribe_core.judging import CallError, ModelJudge, Reply, TooLongError
 from scribe_core.judging.canaries import Canaries
 from scribe_core.protocols import JudgeRequest
 from scribe_core.skills import Check
@@ -20,7 +20,7 @@ from scribe_core.testing import (
     sample_subgoal,
     sample_trajectory,
 )
-from scribe_core.types import Finding, Message, Span, Usage
+from scribe_core.types import Finding, Message, Span, Subgoal, Usage
 
 QUOTE = "Paris is clear"
 PROTOTYPE = sample_prototype(
@@ -216,6 +216,23 @@ def test_what_the_policy_made_too_long_to_be_read_is_worth_nothing(scope, status
     endpoint = ScriptedEndpoint(GOOD)
     verdict = judged(endpoint, evolve(PROTOTYPE, scope=scope), sample_subgoal(LONG))
     assert (verdict.status, verdict.score, endpoint.asked) == (status, score, [])
+
+
+@pytest.mark.parametrize(("room", "score"), [(50_000, 3), (2_000, 3), (0, 0)])
+def test_a_text_of_more_tokens_than_its_length_tells_is_shown_in_part(room, score):
+    """The conversation before the span gives way; a span that leaves no room is worth nothing."""
+
+    def script(prompt, _):
+        if len(prompt.user) > room:
+            raise TooLongError("the prompt has too many tokens")
+        return GOOD
+
+    before = Message(role="assistant", content="\u00e6 " * 10_000)
+    done = sample_trajectory()
+    trajectory = evolve(done, messages=(before, *done.messages))
+    span = Span((1, 0), (len(trajectory.messages), 0))
+    verdict = judged(ScriptedEndpoint(script), subgoal=Subgoal(trajectory=trajectory, span=span))
+    assert (verdict.status, verdict.score) == ("scored", score)
 
 
 @pytest.mark.parametrize("text", ["", " \n", "\u200b\u3164", "\u0301", "\x00\ufe0f"])

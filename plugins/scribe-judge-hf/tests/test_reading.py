@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
+from threading import Event
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from scribe_judge_hf.endpoint import HFEndpoint, plan
 from structlog.testing import capture_logs
 
 from scribe_core import aio
-from scribe_core.judging import CallError, Prompt, Question
+from scribe_core.judging import CallError, Prompt, Question, TooLongError
 from scribe_core.judging.replies import read_probabilities
 
 ROUNDING = 1e-5
@@ -24,8 +25,15 @@ Table = Mapping[str, Mapping[str, float]]
 
 
 def ask(endpoint: HFEndpoint, prompts: Sequence[Prompt]) -> list[Table]:
+    """All at once: the thread that computes is held until every prompt waits."""
+    all_wait = Event()
+
     async def together() -> list[Any]:
-        return await asyncio.gather(*(endpoint.ask(prompt, 0) for prompt in prompts))
+        endpoint._gathering._thread.submit(all_wait.wait)
+        asked = [asyncio.ensure_future(endpoint.ask(prompt, 0)) for prompt in prompts]
+        await asyncio.sleep(0)
+        all_wait.set()
+        return await asyncio.gather(*asked)
 
     return [json.loads(reply.text) for reply in aio.run(together())]
 
@@ -140,7 +148,7 @@ def test_too_long_a_prompt_is_an_error_with_its_cause_and_hurts_no_other(
         return await asyncio.gather(*(endpoint.ask(p, 0) for p in prompts), return_exceptions=True)
 
     long, short = aio.run(together())
-    assert isinstance(long, CallError)
+    assert isinstance(long, TooLongError)
     assert "context 4096" in str(long)
     assert json.loads(short.text)["right-tool"]
 

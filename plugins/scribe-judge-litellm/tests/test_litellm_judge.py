@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from attrs import evolve
 from scribe_judge_litellm import LiteLLMJudge
 
 from scribe_core import aio
@@ -16,7 +17,7 @@ from scribe_core.testing.servers import ChatServer, Faults
 from scribe_core.types import Verdict
 
 KEY = "sk-secret-0123456789abcdef"
-QUICK = Limits(attempts=3, backoff=0.01, timeout=10.0)
+QUICK = Limits(attempts=3, backoff=0.01, timeout=3600.0)
 
 # litellm leaves connections and loops of its own behind, and its replies break the rules of their own models.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -118,7 +119,7 @@ def test_cost_is_that_of_the_price_list(server: ChatServer) -> None:
 
 
 def test_a_budget_stops_cleanly(server: ChatServer) -> None:
-    verdicts = judged(made(server, limits=Limits(max_tokens=10_000, concurrency=4)), *range(100))
+    verdicts = judged(made(server, limits=evolve(QUICK, max_tokens=10_000, concurrency=4)), *range(100))
     spent = sum(verdict.usage.prompt_tokens + verdict.usage.completion_tokens for verdict in verdicts)
     failed = [verdict for verdict in verdicts if verdict.status == "failed"]
     assert 0 < spent <= 10_000

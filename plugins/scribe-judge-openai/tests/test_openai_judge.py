@@ -19,7 +19,7 @@ from scribe_core.testing.servers import ChatServer, Faults
 from scribe_core.types import Verdict
 
 KEY = "sk-secret-0123456789abcdef"
-QUICK = Limits(attempts=3, backoff=0.01, timeout=5.0)
+QUICK = Limits(attempts=3, backoff=0.01, timeout=3600.0)
 
 
 @pytest.fixture

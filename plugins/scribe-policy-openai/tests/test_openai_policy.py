@@ -24,7 +24,7 @@ from scribe_core.trajectories import dump_trajectory, parse_trajectory
 from scribe_core.types import Completion, Conversation, Message, Sampling, ToolCall, ToolSpec, Trajectory
 
 KEY = "sk-secret-0123456789abcdef"
-QUICK = Limits(attempts=3, backoff=0.01, timeout=5.0)
+QUICK = Limits(attempts=3, backoff=0.01, timeout=3600.0)
 HELLO = Conversation(messages=(Message(role="user", content="Hello"),))
 GREEDY = Sampling(temperature=0.0, max_tokens=9)
 CALL = {"id": "a1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Paris"}'}}
@@ -81,7 +81,7 @@ def test_conversations_go_on_by_themselves(server: ChatServer) -> None:
     assert isinstance(policy, Continuing)
     completion = aio.run(policy.continue_one(HELLO, Sampling(), 2**40 + 3))
     assert completion.message.content == '["Hello", 3]'
-    server.latency = 0.1
+    server.together = 20
     policy.generate([HELLO] * 20, GREEDY, range(20))
     assert server.most_in_flight == 20
 
@@ -247,7 +247,7 @@ def test_what_stays_broken_is_told(server: ChatServer, kind: str) -> None:
 
 def test_what_passes_is_tried_again(server: ChatServer) -> None:
     server.faults = Faults(share=0.3, kinds=("reset", "rate", "error", "garbage", "half"))
-    policy = made(server, limits=Limits(attempts=12, backoff=0.01, timeout=5.0))
+    policy = made(server, limits=evolve(QUICK, attempts=12))
     asked = [Conversation(messages=(Message(role="user", content=str(n)),)) for n in range(60)]
     said = [json.loads(each.message.content)[0] for each in policy.generate(asked, GREEDY, range(60))]
     assert said == [str(n) for n in range(60)]

@@ -1,9 +1,16 @@
 """What a user would bring: a tool, a reward function, and a plugin with two programs."""
 
+import os
+from itertools import count
+from threading import Event
+
 from scribe_core import hookimpl
 from scribe_core.builders import program
 from scribe_core.spans import span_calls, span_text
 from scribe_core.types import Finding, Subgoal
+
+LAST_REWARD = int(os.environ.get("LAST_REWARD", "0"))
+REWARDS = count(1)
 
 
 def spell(letter: str) -> str:
@@ -12,7 +19,9 @@ def spell(letter: str) -> str:
 
 
 def said(completion: str, word: str) -> float:
-    """How much of the word stands in the answer."""
+    """How much of the word stands in the answer; it never returns after the last reward, if there is one."""
+    if LAST_REWARD and next(REWARDS) > LAST_REWARD:
+        Event().wait()
     return sum(letter in completion for letter in word) / len(word)
 
 

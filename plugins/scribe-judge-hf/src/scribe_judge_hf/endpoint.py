@@ -12,7 +12,7 @@ from scribe_policy_hf import attention, models
 from scribe_policy_hf.builder import HF
 
 from scribe_core.errors import ConfigError
-from scribe_core.judging import CallError, Prompt, Reply
+from scribe_core.judging import CallError, Prompt, Reply, TooLongError
 from scribe_core.types import Json, Usage
 from scribe_judge_hf import reading, weights
 from scribe_judge_hf.gathering import Gathering, Ticket
@@ -173,7 +173,7 @@ class HFEndpoint:
     def _lay(self, prompt: Prompt) -> Laid:
         laid = self._layout.lay(prompt)
         if laid.longest > self._context:
-            raise CallError(
+            raise TooLongError(
                 f"{self._model}: the prompt has {laid.longest} tokens, the model's context {self._context}; "
                 "lower judge.prompt_tokens"
             )

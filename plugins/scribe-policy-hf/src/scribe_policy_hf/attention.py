@@ -17,6 +17,8 @@ from scribe_policy_hf.packing import can_pack
 NAME = "scribe_grouped"
 # Queries at once, with the keys up to the last of them: what comes later is hidden from them.
 _PART = 128
+_MOST_SCORES = 2**24
+"""Bytes of scores at once: what is much larger, the system takes back each time, and hands out again page by page."""
 # Attention that is softmax(Q K^T) V and nothing else: no soft cap, no sinks, no bias.
 _MODELS = frozenset({"llama", "qwen2", "qwen3", "mistral", "smollm3"})
 
@@ -38,22 +40,27 @@ def grouped_attention(
     if shared is not None:
         return _behind_prompts(query * scaling, key, value, attention_mask, shared, module.layer_idx), None
     length, past = query.shape[2], key.shape[2] - query.shape[2]
+    masks = attention_mask.expand(len(query), -1, -1, -1)
     parts = [
-        _attend(query[:, :, start:end] * scaling, key[:, :, : past + end], value[:, :, : past + end], mask)
+        _mixed(query[:, :, start:end] * scaling, key[:, :, : past + end], value[:, :, : past + end], mask)
         for start in range(0, length, _PART)
         for end in [min(start + _PART, length)]
-        for mask in [attention_mask[:, :, start:end, : past + end]]
+        for mask in [masks[:, :, start:end, : past + end]]
     ]
-    return torch.cat(parts, 1), None
+    return torch.cat(parts, 2).transpose(1, 2).contiguous(), None
 
 
-def _attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:
+def _mixed(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:
+    """softmax(Q K^T + mask) V, half by half of the rows, then of the queries, where the scores take much memory."""
     batch, heads, length, width = query.shape
+    if batch * length > 1 and batch * heads * length * key.shape[2] * query.element_size() > _MOST_SCORES:
+        along = 0 if batch > 1 else 2
+        keys, values = ((each, each) if along else each.chunk(2) for each in (key, value))
+        return torch.cat([*map(_mixed, query.chunk(2, along), keys, values, mask.chunk(2, along))], along)
     shared = key.shape[1]
     scores = query.reshape(batch, shared, -1, width) @ key.transpose(2, 3)
-    scores = scores.view(batch, shared, heads // shared, length, -1) + mask[:, :, None]
-    weights = scores.softmax(-1).view(batch, shared, -1, key.shape[2])
-    return (weights @ value).view(batch, heads, length, width).transpose(1, 2)
+    scores = (scores.view(batch, shared, -1, length, key.shape[2]) + mask[:, :, None]).view(scores.shape)
+    return (scores.softmax(-1) @ value).view(batch, heads, length, width)
 
 
 def _behind_prompts(
