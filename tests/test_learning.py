@@ -107,3 +107,52 @@ def test_the_low_level_reward_counts_calls_that_run() -> None:
     assert executed(evolve(trajectory, messages=(*trajectory.messages, *again))) == pytest.approx(1 / 4)
     combined = LowLevel(aggregator=Weighted(process=0.0, outcome=1.0)).build().combine(trajectory, (), ())
     assert combined.value == pytest.approx(0.8 + 0.2 / 3)
+
+
+def test_careless_demonstrations_go_wrong_as_often_as_asked_and_are_carried_out() -> None:
+    from learning_tasks import MISTAKES, Careless
+
+    tasks = ENVIRONMENT.tasks("train")[:200]
+    shares = {}
+    for rate in (0.0, 0.3):
+        environment = Careless(size=1000, rate=rate).build()
+        shown = environment.tasks("train")[:200]
+        assert [task.id for task in shown] == [task.id for task in tasks]
+        shares[rate] = sum(a.demonstration != b.demonstration for a, b in zip(shown, tasks, strict=True)) / 200
+        assert shown[5].demonstration == environment.tasks("train")[5].demonstration
+    assert shares[0.0] == 0
+    levels = [sum(bool(m.tool_calls) for m in task.demonstration) for task in tasks]
+    right = sum(0.7**count for count in levels) / 200
+    # One mistake in five leaves a call as it is where it has no number to get wrong.
+    assert 1 - right - 0.15 < shares[0.3] < 1 - right + 0.05
+    assert len(MISTAKES) == 5
+
+
+def test_each_kind_of_mistake_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    import learning_tasks
+
+    def changed(kind: str) -> list[tuple[tuple[Message, ...], tuple[Message, ...]]]:
+        monkeypatch.setattr(learning_tasks, "MISTAKES", (kind,))
+        pairs = [(task.demonstration, learning_tasks.careless(task.id, 1.0)) for task in TASKS]
+        return [(right, wrong) for right, wrong in pairs if right != wrong]
+
+    def calls(messages: tuple[Message, ...]) -> list[ToolCall]:
+        return [call for message in messages for call in message.tool_calls]
+
+    for _, wrong in changed("stopped") + changed("skipped"):
+        assert [message.role for message in wrong] == ["assistant"]
+        assert not calls(wrong)
+    for _, wrong in changed("malformed"):
+        assert wrong[-1].content.startswith("<tool_call>\n{")
+        assert not calls(wrong)
+    for kind, type_ in (("number", int), ("name", str)):
+        assert changed(kind)
+        for right, wrong in changed(kind):
+            differing = [
+                (old, new)
+                for a, b in zip(calls(right), calls(wrong), strict=True)
+                for old, new in zip(a.arguments.values(), b.arguments.values(), strict=True)
+                if old != new
+            ]
+            assert differing
+            assert all(isinstance(value, type_) for pair in differing for value in pair)

@@ -28,39 +28,45 @@ from scribe_core.training import train
 from scribe_core.types import Trajectory
 
 WARM = RECIPE.with_name("stockroom-warm-start.toml")
-WARM_STEPS = 600
-DECAY_STEPS = 1500
+SKILLS = {"training.steps": 900, "optimizer.learning_rate": 2e-3, "optimizer.decay_steps": 900}
+CARELESS = {"training.steps": 150, "optimizer.learning_rate": 3e-4, "optimizer.decay_steps": 150}
+EXAMPLES = 64
 ROLLOUTS = 400
 HELD_OUT = 120
 
 
 def warm(out: Path) -> None:
     """Trains the warm start, plays training tasks with it, and makes of them what other arms need."""
-    tasks = Stockroom(size=100_000, hardest=3).build().tasks("train")
-    model, begun = out / "warm" / "model", out / "warm" / "run"
-    if not begun.exists():
-        make(model, tasks[:2000], seed=0)
-    chosen = {
-        "policy.model": str(model),
-        "environment.size": 100_000,
-        "optimizer.learning_rate": 2e-3,
-        "optimizer.decay_steps": DECAY_STEPS,
-        "optimizer.warmup_steps": 20,
-        "training.steps": WARM_STEPS,
-        "training.tasks_per_step": 64,
-        "training.minutes": 1e6,
-        "training.checkpoint_every": 100,
-        "evaluation.limit": HELD_OUT,
-    }
-    checkpoint = train(Config.load([WARM], overrides(chosen)), begun, resume=begun.exists())
-    folder = (out / "warm" / "policy").resolve()
-    shutil.copytree(checkpoint / "policy", folder, dirs_exist_ok=True)
+    stockroom = {"use": "stockroom", "size": 100_000, "hardest": 3}
+    model = out / "warm" / "model"
+    if not model.exists():
+        make(model, Stockroom(size=2000, hardest=3).build().tasks("train"), seed=0)
+    skilled = imitated(out / "warm" / "skills", model, stockroom, SKILLS)
+    careless = {**stockroom, "use": "learning_tasks:Careless"}
+    folder = imitated(out / "warm" / "careless", skilled, careless, CARELESS).resolve()
     success, _ = played(folder, "test", HELD_OUT, 1)
     _, rollouts = played(folder, "train", ROLLOUTS, 2)
     mine(rollouts, out / "warm" / "mined")
     prm = fit_prm(str(folder), rollouts, out / "warm" / "prm.json")
-    made = {"success": success, "examples": 64 * WARM_STEPS, "prm": prm}
+    made = {"policy": str(folder), "success": success, "prm": prm}
     (out / "warm.json").write_text(json.dumps(made), encoding="utf-8")
+
+
+def imitated(run: Path, model: Path, environment: dict[str, Any], settings: dict[str, Any]) -> Path:
+    """The weights after supervised training on demonstrations; goes on where it was stopped."""
+    chosen = {
+        "environment": environment,
+        "policy.model": str(model),
+        "policy.dtype": "bfloat16",
+        "optimizer.warmup_steps": 20,
+        "optimizer.batch_tokens": 2048,
+        "training.tasks_per_step": EXAMPLES,
+        "training.minutes": 1e6,
+        "training.checkpoint_every": 100,
+        "evaluation.limit": HELD_OUT,
+        **settings,
+    }
+    return train(Config.load([WARM], overrides(chosen)), run, resume=run.exists()) / "policy"
 
 
 def played(model: Path, split: str, limit: int, samples: int) -> tuple[float, list[Trajectory]]:
@@ -89,7 +95,7 @@ def run(out: Path, arm: str, seed: int) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     chosen = {
         "trackers": [],
-        "policy.model": str(out / "warm" / "policy"),
+        "policy.model": warm_policy(out),
         "policy.dtype": "bfloat16",
         "optimizer.learning_rate": RATE,
         "optimizer.batch_tokens": 2048,
@@ -126,14 +132,23 @@ def reward(arm: str, out: Path) -> dict[str, Any]:
         case "rubric":
             judge = {"use": "learning_parts:ProblemRubric"}
         case "prm":
-            policy, head = out / "warm" / "policy", out / "warm" / "prm.json"
-            judge = {"use": "learning_parts:PRM", "model": str(policy), "head": str(head)}
+            judge = {
+                "use": "learning_parts:PRM",
+                "model": warm_policy(out),
+                "head": str(out / "warm" / "prm.json"),
+            }
         case "low" | "scribe+low":
             within = outcome if name == "low" else both
             chosen["scorer.aggregator"] = {"use": "learning_parts:LowLevel", "aggregator": within}
     if rate:
         judge = {"use": "learning_parts:Noisy", "rate": float(rate), "judge": judge}
     return {"scorer.judge": judge, **chosen}
+
+
+def warm_policy(out: Path) -> str:
+    """The warm start's folder."""
+    made: str = json.loads((out / "warm.json").read_text(encoding="utf-8"))["policy"]
+    return made
 
 
 def overrides(table: dict[str, Any]) -> list[str]:

@@ -12,7 +12,12 @@ from typing import Any, ClassVar, overload
 from attrs import evolve, field, frozen
 from attrs.validators import ge, le
 
-from scribe_core.builtin.stockroom.environment import Stockroom, StockroomEnvironment, _puzzle, demonstration
+from scribe_core.builtin.stockroom.environment import (
+    Stockroom,
+    StockroomEnvironment,
+    demonstration,
+    puzzle_of,
+)
 from scribe_core.builtin.stockroom.warehouse import Warehouse, World
 from scribe_core.types import Message, Task, ToolCall
 
@@ -65,7 +70,7 @@ class _Tasks(Sequence[Task]):
 
 def careless(task_id: str, rate: float) -> tuple[Message, ...]:
     """The plan of a task with mistakes, carried out; what follows a mistake goes on as if there had been none."""
-    made, rng = _puzzle(task_id), Random(f"careless/{task_id}")  # noqa: S311
+    made, rng = puzzle_of(task_id), Random(f"careless/{task_id}")  # noqa: S311
     levels: list[Sequence[ToolCall]] = []
     for level in made.levels:
         mistake = rng.choice(MISTAKES) if rng.random() < rate else None

@@ -64,7 +64,7 @@ class StockroomEnvironment:
 
     def open(self, task: Task) -> "StockroomSession":
         """A session for one episode of a task of any stockroom."""
-        return StockroomSession(task.id, _puzzle(task.id))
+        return StockroomSession(task.id, puzzle_of(task.id))
 
 
 @frozen
@@ -90,7 +90,8 @@ class Tasks(Sequence[Task]):
         return _task(f"stockroom-{self.options.seed}-{self.split}-{place}-{difficulty}")
 
 
-def _puzzle(task_id: str) -> Puzzle:
+def puzzle_of(task_id: str) -> Puzzle:
+    """What a task is made of. Raises ConfigError for an id that no stockroom gave."""
     found = _ID.fullmatch(task_id)
     if found is None:
         raise ConfigError(
@@ -102,7 +103,7 @@ def _puzzle(task_id: str) -> Puzzle:
 
 
 def _task(task_id: str) -> Task:
-    made = _puzzle(task_id)
+    made = puzzle_of(task_id)
     return Task(
         id=task_id,
         messages=(Message(role="user", content=made.request),),
