@@ -20,7 +20,8 @@ from scribe_core.types import Completion, Conversation, Group, Sampling
 class Exchange(Protocol):
     """What the processes of a run say to each other; all of them make each of these calls, in the same order.
 
-    A policy that can be trained by several has one as its attribute `exchange`, None in a run of one process.
+    A policy that can be trained by several has one as its attribute `exchange`, None in a run of one process. It and
+    its optimizer are saved in all of them, since one may need the others' weights; the first writes.
     Raises RunError where another process has ended.
     """
 
@@ -87,6 +88,10 @@ class Crew:
         """Weights and optimizer state of a checkpoint; each process reads them itself."""
         self._everywhere("load", checkpoint, version)
 
+    def save(self, folder: Path) -> None:
+        """Weights and optimizer state into folders of the checkpoint `folder`, which the first process writes."""
+        self._everywhere("save", folder)
+
     def dismiss(self, result: Any) -> None:
         """Lets the other processes return from `follow`, with this result."""
         if self.exchange:
@@ -118,6 +123,10 @@ class Crew:
 
     def _step(self, groups: list[Group]) -> dict[str, float]:
         return dict(self.optimizer.step(self.policy, groups))
+
+    def _save(self, folder: Path) -> None:
+        self.policy.save(folder / "policy")
+        self.optimizer.save(folder / "optimizer")
 
     def _load(self, checkpoint: Path, version: int) -> None:
         self.policy.load(checkpoint / "policy")

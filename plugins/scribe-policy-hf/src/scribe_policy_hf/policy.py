@@ -1,7 +1,8 @@
 """A transformers model as a trainable policy."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,10 +11,11 @@ import structlog
 import torch
 from attrs import evolve
 
+from scribe_core import crew
 from scribe_core.errors import ConfigError, DataError
 from scribe_core.protocols import TokenRow
 from scribe_core.types import Completion, Conversation, Message, Sampled, Sampling
-from scribe_policy_hf import adapters, attention, exchange, models, packing
+from scribe_policy_hf import adapters, attention, exchange, models, packing, sharding
 from scribe_policy_hf.chat import Chat
 from scribe_policy_hf.generate import Draw, generate
 
@@ -49,12 +51,16 @@ class HFPolicy:
         self._attention = module.config._attn_implementation
         self.accelerator = exchange.accelerator()
         self.exchange = exchange.Exchange(self.accelerator) if self.accelerator.num_processes > 1 else None
-        # Not prepared for several: DistributedDataParallel wants as many backward passes in each process.
-        self.module = (
-            module.to(self.accelerator.device) if self.exchange else self.accelerator.prepare(module)
-        )
-        if self.exchange and self._lora:
-            self.exchange.equalise(module)
+        self._shards = sharding.Shards.of(module, self.accelerator) if sharding.configured() else None
+        if self._shards:
+            self.module = self._shards.module
+        elif self.exchange:
+            # Not prepared: DistributedDataParallel wants as many backward passes in each process.
+            self.module = module.to(self.accelerator.device)
+            if self._lora:
+                self.exchange.equalise(module)
+        else:
+            self.module = self.accelerator.prepare(module)
         self.module.eval()
         self.version = 0
         self._end_ids = _end_ids(module, self.tokenizer)
@@ -77,15 +83,16 @@ class HFPolicy:
             logger.warning(
                 "context longer than the model's", rows=len(prompts) - len(fits), limit=self._positions
             )
-        draws = generate(
-            self.accelerator.unwrap_model(self.module),
-            [prompts[i] for i in fits],
-            temperature=sampling.temperature,
-            rooms=[rooms[i] for i in fits],
-            seeds=[seeds[i] for i in fits],
-            end_ids=self._end_ids,
-            pad_id=self._pad_id,
-        )
+        with self._whole() as module:
+            draws = generate(
+                module,
+                [prompts[i] for i in fits],
+                temperature=sampling.temperature,
+                rooms=[rooms[i] for i in fits],
+                seeds=[seeds[i] for i in fits],
+                end_ids=self._end_ids,
+                pad_id=self._pad_id,
+            )
         drawn = dict(zip(fits, draws, strict=True))
         temperature = sampling.temperature or 1.0
         return [
@@ -109,18 +116,39 @@ class HFPolicy:
         if self._reference is None:
             reference, _ = models.load(self._source, self._dtype)
             reference.set_attn_implementation(self._attention)
-            self._reference = reference.to(self.accelerator.device).eval()
+            self._reference = (
+                sharding.shard(reference, self.accelerator)
+                if self._shards
+                else reference.to(self.accelerator.device)
+            ).eval()
         return packing.logprobs(self._reference, rows, packed=self._packed, pad_id=self._pad_id)
 
     def save(self, folder: Path) -> None:
         # The base model has its embeddings; peft would ask the hub whether to save them.
         only = {"save_embedding_layers": False} if self._lora else {}
-        with models.quietly():
-            self.accelerator.unwrap_model(self.module).save_pretrained(folder, **only)
+        with self._whole() as module:
+            if crew.index() > 0:
+                return
+            with models.quietly():
+                module.save_pretrained(folder, **only)
         self.tokenizer.save_pretrained(folder)
 
     def load(self, folder: Path) -> None:
-        module = self.accelerator.unwrap_model(self.module)
+        with self._whole() as module:
+            self._read(module, folder)
+            if self._shards:
+                self._shards.take()
+
+    @contextmanager
+    def _whole(self) -> Iterator[Any]:
+        """The module with all its weights in this process; all processes enter together."""
+        if self._shards:
+            with self._shards.gathered() as module:
+                yield module
+        else:
+            yield self.accelerator.unwrap_model(self.module)
+
+    def _read(self, module: Any, folder: Path) -> None:
         if self._lora:
             adapters.read(module, folder)
             return
