@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from scribe_core.crew import Exchange
 
 _FILE = "optimizer.safetensors"
+_RECOMPUTED = "_checkpoint_wrapped_module."
+"""What torch puts into the names of a module's weights where activations are computed again."""
 
 
 @frozen(kw_only=True)
@@ -58,7 +60,7 @@ class MasterAdamW:
         self, module: torch.nn.Module, options: AdamOptions, exchange: "Exchange | None" = None
     ) -> None:
         named = [(name, weight) for name, weight in module.named_parameters() if weight.requires_grad]
-        self._names = [name for name, _ in named]
+        self._names = [name.replace(_RECOMPUTED, "") for name, _ in named]
         self._weights = [weight for _, weight in named]
         self._masters = [weight.detach().float().clone() for weight in self._weights]
         self._options = options
