@@ -7,6 +7,7 @@ continue their share of each batch of conversations and compute their share of e
 
 import os
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -36,6 +37,9 @@ class Exchange(Protocol):
 
     def add(self, tensor: Any) -> Any:
         """The sum of each process's tensor, in every process."""
+
+    def watch(self) -> AbstractContextManager[None]:
+        """Around what the processes do together by other means, such as FSDP's: raises RunError likewise."""
 
 
 def index() -> int:
@@ -104,12 +108,16 @@ class Crew:
             name, arguments = self.exchange.tell(None)
             if name == "dismiss":
                 return arguments[0]
-            getattr(self, f"_{name}")(*arguments)
+            self._do(name, arguments)
 
     def _everywhere(self, name: str, *arguments: Any) -> Any:
         if self.exchange:
             self.exchange.tell((name, arguments))
-        return getattr(self, f"_{name}")(*arguments)
+        return self._do(name, arguments)
+
+    def _do(self, name: str, arguments: tuple[Any, ...]) -> Any:
+        with self.exchange.watch() if self.exchange else nullcontext():
+            return getattr(self, f"_{name}")(*arguments)
 
     def _generate(
         self, conversations: list[Conversation], sampling: Sampling, seeds: list[int]

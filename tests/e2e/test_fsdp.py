@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 
 import pytest
 import torch
@@ -98,3 +99,11 @@ def test_either_goes_on_from_a_checkpoint_of_the_other(played, further, scribe, 
     ended = scribe.together(*command, begun, *LONGER, cwd=folder, processes=processes, launcher=launcher)
     assert [code for code, *_ in ended] == [0] * processes, ended
     check_alike(folder / "runs" / begun, further / "runs/one")
+
+
+def test_when_one_dies_in_a_pass_the_other_ends(workplace, scribe):
+    kill = ("scribe_policy_hf.policy:HFPolicy.logprobs", 2)
+    command = ("train", "base.toml", "fsdp.toml")
+    (code, _, told), (killed, _, _) = scribe.together(*command, cwd=workplace, kill=kill, launcher=FSDP)
+    assert (code, killed) == (1, -signal.SIGKILL)
+    assert told.startswith("scribe: error: another process of this run has ended"), told

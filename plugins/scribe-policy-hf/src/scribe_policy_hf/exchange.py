@@ -15,6 +15,7 @@ from accelerate.utils import (
     gather_object,
     reduce,
 )
+from torch.distributed import DistError
 
 from scribe_core.errors import ConfigError, RunError
 from scribe_policy_hf import sharding
@@ -58,17 +59,17 @@ class Exchange:
 
     def tell(self, value: Any) -> Any:
         box = [value]
-        with _heard():
+        with self.watch():
             broadcast_object_list(box)
         return box[0]
 
     def collect(self, value: Any) -> list[Any]:
-        with _heard():
+        with self.watch():
             found: list[Any] = gather_object([value])
         return found
 
     def add(self, tensor: torch.Tensor) -> torch.Tensor:
-        with _heard():
+        with self.watch():
             total: torch.Tensor = reduce(tensor, "sum")
         return total
 
@@ -76,16 +77,17 @@ class Exchange:
         """Gives every process the weights of the first: what is drawn at random differs."""
         for weight in module.parameters():
             if weight.requires_grad:
-                with _heard(), torch.no_grad():
+                with self.watch(), torch.no_grad():
                     weight.copy_(broadcast(weight.detach().clone()))
 
-
-@contextmanager
-def _heard() -> Iterator[None]:
-    try:
-        yield
-    except RuntimeError as error:
-        first = str(error).strip().partition("\n")[0]
-        raise RunError(
-            f"another process of this run has ended or cannot be reached, and says why if it can ({first})"
-        ) from error
+    @contextmanager
+    def watch(self) -> Iterator[None]:
+        try:
+            yield
+        except RuntimeError as error:
+            if not isinstance(error, DistError) and "gloo" not in str(error):
+                raise
+            first = str(error).strip().partition("\n")[0]
+            raise RunError(
+                f"another process of this run has ended or cannot be reached, and says why if it can ({first})"
+            ) from error

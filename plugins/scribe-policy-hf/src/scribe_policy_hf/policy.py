@@ -30,6 +30,7 @@ class HFPolicy:
     """See `scribe_core.protocols.TrainablePolicy`."""
 
     def __init__(self, options: "HF") -> None:
+        self.accelerator = exchange.accelerator()
         self._source = models.source(options.model)
         self._dtype = models.weight_dtype(options.dtype)
         self._packed = options.packed
@@ -49,7 +50,6 @@ class HFPolicy:
         if not torch.cuda.is_available():
             attention.suit_cpu(module)
         self._attention = module.config._attn_implementation
-        self.accelerator = exchange.accelerator()
         self.exchange = exchange.Exchange(self.accelerator) if self.accelerator.num_processes > 1 else None
         self._shards = sharding.Shards.of(module, self.accelerator) if sharding.configured() else None
         if self._shards:
