@@ -52,10 +52,9 @@ def shard(module: Module, accelerator: Accelerator) -> Module:
     """The module, of whose weights each process keeps its share. Gradients are added up over all processes."""
     # accelerate wants an optimizer beside the module; ours is made later, of float32 masters.
     sharded, _ = accelerator.prepare(module, torch.optim.SGD(module.parameters()))
-    for each in sharded.modules():
-        if isinstance(each, FSDPModule):
-            each.set_gradient_divide_factor(1.0)
-            each.set_force_sum_reduction_for_comms(True)
+    for unit in _units(sharded):
+        unit.set_gradient_divide_factor(1.0)
+        unit.set_force_sum_reduction_for_comms(True)
     return sharded  # type: ignore[no-any-return]
 
 
@@ -79,6 +78,8 @@ class Shards:
     @contextmanager
     def gathered(self) -> Iterator[Any]:
         """The plain module with all weights; every process enters, and then needs none of the others."""
+        for unit in _units(self.module):
+            unit.reshard()
         pairs = self._pairs()
         for whole, part in pairs:
             whole.data = part.detach().full_tensor()
@@ -96,6 +97,11 @@ class Shards:
 
     def _pairs(self) -> list[tuple[Parameter, DTensor]]:
         return list(zip(self.plain.parameters(), self.module.parameters(), strict=True))
+
+
+def _units(module: Module) -> list[FSDPModule]:
+    """The modules in it whose weights are gathered together."""
+    return [each for each in module.modules() if isinstance(each, FSDPModule)]
 
 
 def _unfit(found: str, remedy: str) -> ConfigError:
