@@ -7,6 +7,7 @@ continue their share of each batch of conversations and compute their share of e
 
 import os
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,7 +21,8 @@ from scribe_core.types import Completion, Conversation, Group, Sampling
 class Exchange(Protocol):
     """What the processes of a run say to each other; all of them make each of these calls, in the same order.
 
-    A policy that can be trained by several has one as its attribute `exchange`, None in a run of one process.
+    A policy that can be trained by several has one as its attribute `exchange`, None in a run of one process. It and
+    its optimizer are saved in all of them, since one may need the others' weights; the first writes.
     Raises RunError where another process has ended.
     """
 
@@ -35,6 +37,9 @@ class Exchange(Protocol):
 
     def add(self, tensor: Any) -> Any:
         """The sum of each process's tensor, in every process."""
+
+    def watch(self) -> AbstractContextManager[None]:
+        """Around what the processes do together by other means, such as FSDP's: raises RunError likewise."""
 
 
 def index() -> int:
@@ -91,6 +96,10 @@ class Crew:
         """Weights and optimizer state of a checkpoint; each process reads them itself."""
         self._everywhere("load", checkpoint, version)
 
+    def save(self, folder: Path) -> None:
+        """Weights and optimizer state into folders of the checkpoint `folder`, which the first process writes."""
+        self._everywhere("save", folder)
+
     def dismiss(self, result: Any) -> None:
         """Lets the other processes return from `follow`, with this result."""
         if self.exchange:
@@ -103,12 +112,16 @@ class Crew:
             name, arguments = self.exchange.tell(None)
             if name == "dismiss":
                 return arguments[0]
-            getattr(self, f"_{name}")(*arguments)
+            self._do(name, arguments)
 
     def _everywhere(self, name: str, *arguments: Any) -> Any:
         if self.exchange:
             self.exchange.tell((name, arguments))
-        return getattr(self, f"_{name}")(*arguments)
+        return self._do(name, arguments)
+
+    def _do(self, name: str, arguments: tuple[Any, ...]) -> Any:
+        with self.exchange.watch() if self.exchange else nullcontext():
+            return getattr(self, f"_{name}")(*arguments)
 
     def _generate(
         self, conversations: list[Conversation], sampling: Sampling, seeds: list[int]
@@ -126,6 +139,10 @@ class Crew:
 
     def _step(self, groups: list[Group]) -> dict[str, float]:
         return dict(self.optimizer.step(self.policy, groups))
+
+    def _save(self, folder: Path) -> None:
+        self.policy.save(folder / "policy")
+        self.optimizer.save(folder / "optimizer")
 
     def _load(self, checkpoint: Path, version: int) -> None:
         self.policy.load(checkpoint / "policy")

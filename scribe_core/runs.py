@@ -17,7 +17,7 @@ import platform
 import re
 import shutil
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -163,8 +163,8 @@ class RunFolder:
                 usage = _usage(where, record.get("usage"))
         return played, usage
 
-    def checkpoint(self, step: int, policy: Any, optimizer: Any) -> Path:
-        """Saves weights and optimizer state; the folder appears whole or not at all, older ones are removed.
+    def checkpoint(self, step: int, version: int, save: Callable[[Path], None]) -> Path:
+        """`save` fills the folders policy and optimizer; the checkpoint appears whole or not at all, older ones go.
 
         A step that has its checkpoint keeps it: nothing has been learnt since.
         """
@@ -173,9 +173,8 @@ class RunFolder:
             draft = final.with_name(f"draft-{step:06d}")
             (draft / "policy").mkdir(parents=True)
             (draft / "optimizer").mkdir()
-            policy.save(draft / "policy")
-            optimizer.save(draft / "optimizer")
-            write_json(draft / "state.json", {"step": step, "policy_version": policy.version})
+            save(draft)
+            write_json(draft / "state.json", {"step": step, "policy_version": version})
             draft.rename(final)
         for old in self.checkpoints()[:-1]:
             shutil.rmtree(old)

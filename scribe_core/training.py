@@ -255,7 +255,7 @@ class _Training:
 
     def _checkpoint(self, step: int) -> Path:
         started = time.monotonic()
-        path = self.folder.checkpoint(step, self.crew.policy, self.parts.optimizer)
+        path = self.folder.checkpoint(step, self.crew.policy.version, self.crew.save)
         self._log("checkpoint", step, path=str(path), seconds={"checkpoint": time.monotonic() - started})
         return path
 

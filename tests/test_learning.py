@@ -118,7 +118,9 @@ def test_careless_demonstrations_go_wrong_as_often_as_asked_and_are_carried_out(
         environment = Careless(size=1000, rate=rate).build()
         shown = environment.tasks("train")[:200]
         assert [task.id for task in shown] == [task.id for task in tasks]
-        shares[rate] = sum(a.demonstration != b.demonstration for a, b in zip(shown, tasks, strict=True)) / 200
+        shares[rate] = (
+            sum(a.demonstration != b.demonstration for a, b in zip(shown, tasks, strict=True)) / 200
+        )
         assert shown[5].demonstration == environment.tasks("train")[5].demonstration
     assert shares[0.0] == 0
     levels = [sum(bool(m.tool_calls) for m in task.demonstration) for task in tasks]

@@ -26,11 +26,14 @@ class Scribe:
         ((code, out, err),) = self.together(*arguments, cwd=cwd, kill=kill, episodes=episodes, processes=1)
         return subprocess.CompletedProcess(arguments, code, out, err)
 
-    def together(self, *arguments, cwd, kill=None, episodes=None, processes=2):
-        """(exit code, stdout, stderr) of each of several processes of one run; the last is killed."""
+    def together(self, *arguments, cwd, kill=None, episodes=None, processes=2, launcher=()):
+        """(exit code, stdout, stderr) of each of several processes of one run; the last is killed.
+
+        `launcher` are further variables of the environment, as a launcher sets them.
+        """
         out, err = self.folder / "stdout", self.folder / "stderr"
         order = {"arguments": arguments, "cwd": cwd, "kill": kill, "episodes": episodes}
-        order |= {"processes": processes}
+        order |= {"processes": processes, "launcher": dict(launcher)}
         order |= {"stdout": out, "stderr": err}
         self.zygote.stdin.write(json.dumps(order, default=str) + "\n")
         self.zygote.stdin.flush()

@@ -3,7 +3,8 @@
 Reads orders from stdin, a JSON object a line, and answers each with an exit code. An order says `arguments`, `cwd`,
 and where `stdout` and `stderr` go; `kill` is a function and after which of its calls the process kills itself;
 `episodes` is a file that gets a line for each episode that the policy begins. `processes` are as many processes of one
-run, as a launcher would start them; the last of them is killed, and each but the first writes to files of its own.
+run, as a launcher would start them, with the variables `launcher` in their environment; the last of them is killed, and
+each but the first writes to files of its own.
 """
 
 import json
@@ -43,10 +44,14 @@ def launched(order: dict[str, Any]) -> list[dict[str, Any]]:
     """What is another in each process."""
     count, killed = order["processes"], order["kill"]
     if count == 1:
-        return [{"environment": {}}]
+        return [{"environment": order["launcher"]}]
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    shared = {"WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    shared = order["launcher"] | {
+        "WORLD_SIZE": str(count),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+    }
     return [
         {
             "environment": shared | {"RANK": str(index), "LOCAL_RANK": str(index)},

@@ -18,7 +18,7 @@ from scribe_core.types import Conversation, Group, Scored
 from scribe_grpo import losses
 from scribe_grpo.credit import token_advantages
 from scribe_grpo.sft import token_mask
-from scribe_grpo.updates import Updater, added, finite, micro_batches, own_share
+from scribe_grpo.updates import Updater, added, finite, passes
 
 if TYPE_CHECKING:
     from scribe_grpo.builders import GRPO
@@ -95,10 +95,10 @@ class GRPOOptimizer:
         low, high = options.clip, options.clip if options.clip_high is None else options.clip_high
         total = max(sum(sum(row.mask) for row in batch.rows), 1)
         sums = {"loss": 0.0, "clip_fraction": 0.0, **({"kl": 0.0} if options.kl else {})}
-        for indices in self._micro_batches(batch, policy):
+        for indices, counts in self._passes(batch, policy):
             chosen = [batch.rows[i] for i in indices]
             logprobs = policy.logprobs(chosen)
-            mask = token_mask(chosen, logprobs)
+            mask = token_mask(chosen, logprobs) * counts
             old = _before(batch, indices, logprobs)
             ratio = (
                 losses.token_ratio(logprobs, old)
@@ -118,16 +118,16 @@ class GRPOOptimizer:
             sums["clip_fraction"] += float((clipped * mask).sum()) / total
         return added(sums, policy)
 
-    def _micro_batches(self, batch: Batch, policy: TrainablePolicy) -> Iterator[list[int]]:
+    def _passes(self, batch: Batch, policy: TrainablePolicy) -> Iterator[tuple[list[int], bool]]:
         """Rows without an advantage add nothing to the gradient unless KL does."""
         used = [
             i
             for i, (row, values) in enumerate(zip(batch.rows, batch.advantages, strict=True))
             if any(row.mask) and (self._options.kl or values.any())
         ]
-        used = [used[i] for i in own_share([batch.rows[i] for i in used], policy)]
-        for indices in micro_batches([batch.rows[i] for i in used], self._options.batch_tokens):
-            yield [used[i] for i in indices]
+        rows = [batch.rows[i] for i in used]
+        for indices, counts in passes(rows, self._options.batch_tokens, policy):
+            yield [used[i] for i in indices], counts
 
 
 def _before(batch: Batch, indices: list[int], logprobs: Tensor) -> Tensor:

@@ -13,13 +13,17 @@ from attrs import frozen
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from torch.distributed.tensor import DTensor, distribute_tensor
 
+from scribe_core.crew import index
 from scribe_core.errors import DataError
 
 if TYPE_CHECKING:
     from scribe_core.crew import Exchange
 
 _FILE = "optimizer.safetensors"
+_RECOMPUTED = "_checkpoint_wrapped_module."
+"""What torch puts into the names of a module's weights where activations are computed again."""
 
 
 @frozen(kw_only=True)
@@ -47,13 +51,16 @@ class AdamOptions:
 
 
 class MasterAdamW:
-    """Owns the float32 copies and AdamW's moments (https://arxiv.org/abs/1711.05101) of a module's weights."""
+    """Owns the float32 copies and AdamW's moments (https://arxiv.org/abs/1711.05101) of a module's weights.
+
+    Of weights that are shared out over processes (FSDP), each process has masters and moments of its shards.
+    """
 
     def __init__(
         self, module: torch.nn.Module, options: AdamOptions, exchange: "Exchange | None" = None
     ) -> None:
         named = [(name, weight) for name, weight in module.named_parameters() if weight.requires_grad]
-        self._names = [name for name, _ in named]
+        self._names = [name.replace(_RECOMPUTED, "") for name, _ in named]
         self._weights = [weight for _, weight in named]
         self._masters = [weight.detach().float().clone() for weight in self._weights]
         self._options = options
@@ -74,9 +81,9 @@ class MasterAdamW:
         for master, weight in zip(self._masters, self._weights, strict=True):
             master.grad = torch.zeros_like(master) if weight.grad is None else weight.grad.float()
             weight.grad = None
-            if self._exchange:
+            if self._exchange and not isinstance(master, DTensor):
                 master.grad = self._exchange.add(master.grad)
-        norm = float(torch.nn.utils.clip_grad_norm_(self._masters, self._options.max_grad_norm))
+        norm = float(_whole(torch.nn.utils.clip_grad_norm_(self._masters, self._options.max_grad_norm)))
         if self._options.usable(norm):
             self._steps += 1
             self._adam.param_groups[0]["lr"] = self._options.rate(self._steps)
@@ -97,12 +104,14 @@ class MasterAdamW:
             weight.copy_(master)
 
     def save(self, folder: Path) -> None:
-        """Writes masters and moments as safetensors."""
+        """Writes masters and moments as safetensors; of several processes, the first."""
         tensors = {"steps": torch.tensor(self._steps)}
         for name, master in zip(self._names, self._masters, strict=True):
-            tensors[f"master.{name}"] = master
-            for key, value in self._adam.state.get(master, {}).items():
-                tensors[f"{key}.{name}"] = value
+            state = {"master": master, **self._adam.state.get(master, {})}
+            for key, value in state.items():
+                whole = _whole(value)
+                if index() == 0:
+                    tensors[f"{key}.{name}"] = whole
         write(tensors, folder)
 
     def restore(self, tensors: Mapping[str, Tensor], folder: Path) -> None:
@@ -111,10 +120,10 @@ class MasterAdamW:
         for name, master in zip(self._names, self._masters, strict=True):
             saved = _take(tensors, f"master.{name}", master.shape, folder)
             with torch.no_grad():
-                master.copy_(saved)
+                master.copy_(_spread(saved, master))
             if self._steps:
                 moments = {
-                    k: _take(tensors, f"{k}.{name}", master.shape, folder).to(master.device)
+                    k: _spread(_take(tensors, f"{k}.{name}", master.shape, folder), master)
                     for k in ("exp_avg", "exp_avg_sq")
                 }
                 self._adam.state[master] = {
@@ -140,8 +149,22 @@ def read(folder: Path) -> dict[str, Tensor]:
 
 
 def write(tensors: Mapping[str, Tensor], folder: Path) -> None:
-    """Writes what `read` read."""
-    save_file(dict(tensors), folder / _FILE)
+    """Writes what `read` read; of several processes, the first."""
+    if index() == 0:
+        save_file(dict(tensors), folder / _FILE)
+
+
+def _whole(tensor: Tensor) -> Tensor:
+    """All of a tensor of which each process has a shard, in the host's memory; any other as it is."""
+    return tensor.full_tensor().cpu() if isinstance(tensor, DTensor) else tensor
+
+
+def _spread(tensor: Tensor, like: Tensor) -> Tensor:
+    """The tensor on the device of `like`, and shared out over the processes as that is."""
+    moved = tensor.to(like.device)
+    if not isinstance(like, DTensor):
+        return moved
+    return distribute_tensor(moved, like.device_mesh, like.placements, src_data_rank=None)
 
 
 def _take(tensors: Mapping[str, Tensor], name: str, shape: torch.Size, folder: Path) -> torch.Tensor:

@@ -7,7 +7,7 @@ import torch
 
 from scribe_core.protocols import TrainablePolicy
 from scribe_core.types import Conversation, Group
-from scribe_grpo.updates import Updater, added, finite, micro_batches, own_share
+from scribe_grpo.updates import Updater, added, finite, passes
 
 if TYPE_CHECKING:
     from scribe_grpo.builders import SFT
@@ -30,12 +30,12 @@ class SFTOptimizer:
         every = policy.rows([Conversation(messages=t.messages, tools=t.tools) for t in shown])
         rows = [row for row in every if row.tokens]
         total = sum(sum(row.mask) for row in rows)
-        rows = [rows[i] for i in own_share(rows, policy)]
         loss = 0.0
-        for indices in micro_batches(rows, self._options.batch_tokens):
+        for indices, counts in passes(rows, self._options.batch_tokens, policy):
             batch = [rows[i] for i in indices]
             logprobs = policy.logprobs(batch)
-            part = -(logprobs * token_mask(batch, logprobs)).sum() / max(total, 1)
+            mask = token_mask(batch, logprobs) * counts
+            part = -(logprobs * mask).sum() / max(total, 1)
             loss += finite(part, policy)
             policy.accelerator.backward(part)
         policy.version += 1

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 import torch
 from torch import Tensor
+from torch.distributed.tensor import DTensor
 
 from scribe_core.errors import RunError
 from scribe_core.protocols import TokenRow, TrainablePolicy
@@ -74,7 +75,24 @@ def exchange(policy: TrainablePolicy) -> "Exchange | None":
     return getattr(policy, "exchange", None)
 
 
-def own_share(rows: Sequence[TokenRow], policy: TrainablePolicy) -> list[int]:
+def passes(
+    rows: Sequence[TokenRow], batch_tokens: int, policy: TrainablePolicy
+) -> list[tuple[list[int], bool]]:
+    """What this process computes: indices of rows for each forward and backward pass, and whether the pass counts.
+
+    Under FSDP all processes make each pass together, so one that has done its share repeats the shortest row.
+    """
+    own = _own_share(rows, policy)
+    found = [([own[i] for i in batch], True) for batch in micro_batches([rows[i] for i in own], batch_tokens)]
+    between = exchange(policy)
+    if between is None or not any(isinstance(weight, DTensor) for weight in policy.module.parameters()):
+        return found
+    missing = max(between.collect(len(found))) - len(found)
+    shortest = sorted(range(len(rows)), key=lambda i: sum(_width(rows, [i])))[:1]
+    return found + [(shortest, False)] * missing
+
+
+def _own_share(rows: Sequence[TokenRow], policy: TrainablePolicy) -> list[int]:
     """Indices of the rows that this process computes: all, or where there are several its part of the contexts."""
     between = exchange(policy)
     if between is None:

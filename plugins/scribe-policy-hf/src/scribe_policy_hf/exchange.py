@@ -15,30 +15,38 @@ from accelerate.utils import (
     gather_object,
     reduce,
 )
+from torch.distributed import DistError
 
 from scribe_core.errors import ConfigError, RunError
+from scribe_policy_hf import sharding
 
 _PATIENCE = timedelta(days=1)
-_COPIES = (DistributedType.NO, DistributedType.MULTI_CPU, DistributedType.MULTI_GPU)
+_KNOWN = (
+    *(DistributedType.NO, DistributedType.MULTI_CPU, DistributedType.MULTI_GPU),
+    DistributedType.FSDP,
+)
 
 
 def accelerator() -> Accelerator:
-    """For one process, or for several with a copy of the weights each. Raises ConfigError for anything else.
+    """For one process, or for several with copies or shards of the weights. Raises ConfigError for anything else.
 
     The others wait while the first one plays: longer than torch's half an hour, if tools or judges are slow.
     """
+    sharding.check_launcher()
     made = Accelerator(
         cpu=not torch.cuda.is_available(),
         mixed_precision="no",
         gradient_accumulation_steps=1,
         kwargs_handlers=[InitProcessGroupKwargs(timeout=_PATIENCE)],
     )
-    if made.distributed_type not in _COPIES:
-        kind = made.distributed_type.value
+    if made.distributed_type not in _KNOWN or made.parallelism_config:
+        kind = "several kinds of parallelism" if made.parallelism_config else made.distributed_type.value
         raise ConfigError(
-            f"policy: hf keeps a copy of all weights in each process, and accelerate is configured for {kind}; "
-            "choose no distributed type, or several GPUs or CPUs"
+            f"policy: accelerate is configured for {kind}; choose FSDP version 2 (--use_fsdp --fsdp_version 2), or a "
+            "copy of all weights in each process (--multi_gpu)"
         )
+    if sharding.configured():
+        sharding.enable(made)
     return made
 
 
@@ -51,17 +59,17 @@ class Exchange:
 
     def tell(self, value: Any) -> Any:
         box = [value]
-        with _heard():
+        with self.watch():
             broadcast_object_list(box)
         return box[0]
 
     def collect(self, value: Any) -> list[Any]:
-        with _heard():
+        with self.watch():
             found: list[Any] = gather_object([value])
         return found
 
     def add(self, tensor: torch.Tensor) -> torch.Tensor:
-        with _heard():
+        with self.watch():
             total: torch.Tensor = reduce(tensor, "sum")
         return total
 
@@ -69,16 +77,17 @@ class Exchange:
         """Gives every process the weights of the first: what is drawn at random differs."""
         for weight in module.parameters():
             if weight.requires_grad:
-                with _heard(), torch.no_grad():
+                with self.watch(), torch.no_grad():
                     weight.copy_(broadcast(weight.detach().clone()))
 
-
-@contextmanager
-def _heard() -> Iterator[None]:
-    try:
-        yield
-    except RuntimeError as error:
-        first = str(error).strip().partition("\n")[0]
-        raise RunError(
-            f"another process of this run has ended or cannot be reached, and says why if it can ({first})"
-        ) from error
+    @contextmanager
+    def watch(self) -> Iterator[None]:
+        try:
+            yield
+        except RuntimeError as error:
+            if not isinstance(error, DistError) and "gloo" not in str(error):
+                raise
+            first = str(error).strip().partition("\n")[0]
+            raise RunError(
+                f"another process of this run has ended or cannot be reached, and says why if it can ({first})"
+            ) from error

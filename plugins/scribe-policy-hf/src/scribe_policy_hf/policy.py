@@ -1,7 +1,8 @@
 """A transformers model as a trainable policy."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,10 +11,11 @@ import structlog
 import torch
 from attrs import evolve
 
+from scribe_core import crew
 from scribe_core.errors import ConfigError, DataError
 from scribe_core.protocols import TokenRow
 from scribe_core.types import Completion, Conversation, Message, Sampled, Sampling
-from scribe_policy_hf import adapters, attention, exchange, models, packing
+from scribe_policy_hf import adapters, attention, exchange, models, packing, sharding
 from scribe_policy_hf.chat import Chat
 from scribe_policy_hf.generate import Draw, Request, generate
 from scribe_policy_hf.memory import Memory
@@ -29,6 +31,7 @@ class HFPolicy:
     """See `scribe_core.protocols.TrainablePolicy`."""
 
     def __init__(self, options: "HF") -> None:
+        self.accelerator = exchange.accelerator()
         self._source = models.source(options.model)
         self._dtype = models.weight_dtype(options.dtype)
         self._packed = options.packed
@@ -48,14 +51,17 @@ class HFPolicy:
         if not torch.cuda.is_available():
             attention.suit_cpu(module)
         self._attention = module.config._attn_implementation
-        self.accelerator = exchange.accelerator()
         self.exchange = exchange.Exchange(self.accelerator) if self.accelerator.num_processes > 1 else None
-        # Not prepared for several: DistributedDataParallel wants as many backward passes in each process.
-        self.module = (
-            module.to(self.accelerator.device) if self.exchange else self.accelerator.prepare(module)
-        )
-        if self.exchange and self._lora:
-            self.exchange.equalise(module)
+        self._shards = sharding.Shards.of(module, self.accelerator) if sharding.configured() else None
+        if self._shards:
+            self.module = self._shards.module
+        elif self.exchange:
+            # Not prepared: DistributedDataParallel wants as many backward passes in each process.
+            self.module = module.to(self.accelerator.device)
+            if self._lora:
+                self.exchange.equalise(module)
+        else:
+            self.module = self.accelerator.prepare(module)
         self.module.eval()
         self.version = 0
         self._memory = Memory(options.kept_tokens if packing.can_pack(module) else 0)
@@ -82,17 +88,18 @@ class HFPolicy:
             )
         if self._remembered != self.version:
             self.forget()
-        draws = generate(
-            self.accelerator.unwrap_model(self.module),
-            [
-                Request(prompt=prompts[i], room=rooms[i], seed=seeds[i], begun=len(contexts[i][0]))
-                for i in fits
-            ],
-            temperature=sampling.temperature,
-            end_ids=self._end_ids,
-            pad_id=self._pad_id,
-            memory=self._memory,
-        )
+        with self._whole() as module:
+            draws = generate(
+                module,
+                [
+                    Request(prompt=prompts[i], room=rooms[i], seed=seeds[i], begun=len(contexts[i][0]))
+                    for i in fits
+                ],
+                temperature=sampling.temperature,
+                end_ids=self._end_ids,
+                pad_id=self._pad_id,
+                memory=self._memory,
+            )
         drawn = dict(zip(fits, draws, strict=True))
         temperature = sampling.temperature or 1.0
         return [
@@ -121,19 +128,40 @@ class HFPolicy:
         if self._reference is None:
             reference, _ = models.load(self._source, self._dtype)
             reference.set_attn_implementation(self._attention)
-            self._reference = reference.to(self.accelerator.device).eval()
+            self._reference = (
+                sharding.shard(reference, self.accelerator)
+                if self._shards
+                else reference.to(self.accelerator.device)
+            ).eval()
         return packing.logprobs(self._reference, rows, packed=self._packed, pad_id=self._pad_id)
 
     def save(self, folder: Path) -> None:
         # The base model has its embeddings; peft would ask the hub whether to save them.
         only = {"save_embedding_layers": False} if self._lora else {}
-        with models.quietly():
-            self.accelerator.unwrap_model(self.module).save_pretrained(folder, **only)
+        with self._whole() as module:
+            if crew.index() > 0:
+                return
+            with models.quietly():
+                module.save_pretrained(folder, **only)
         self.tokenizer.save_pretrained(folder)
 
     def load(self, folder: Path) -> None:
         self.forget()
-        module = self.accelerator.unwrap_model(self.module)
+        with self._whole() as module:
+            self._read(module, folder)
+            if self._shards:
+                self._shards.take()
+
+    @contextmanager
+    def _whole(self) -> Iterator[Any]:
+        """The module with all its weights in this process; all processes enter together."""
+        if self._shards:
+            with self._shards.gathered() as module:
+                yield module
+        else:
+            yield self.accelerator.unwrap_model(self.module)
+
+    def _read(self, module: Any, folder: Path) -> None:
         if self._lora:
             adapters.read(module, folder)
             return
