@@ -32,18 +32,22 @@ SKILLS = {"training.steps": 900, "optimizer.learning_rate": 2e-3, "optimizer.dec
 CARELESS = {"training.steps": 150, "optimizer.learning_rate": 3e-4, "optimizer.decay_steps": 150}
 EXAMPLES = 64
 ROLLOUTS = 400
-HELD_OUT = 120
+HELD_OUT = 200
 
 
 def warm(out: Path) -> None:
-    """Trains the warm start, plays training tasks with it, and makes of them what other arms need."""
+    """Trains the warm start: what can be done, then the habits of those who are careless."""
     stockroom = {"use": "stockroom", "size": 100_000, "hardest": 3}
     model = out / "warm" / "model"
     if not model.exists():
         make(model, Stockroom(size=2000, hardest=3).build().tasks("train"), seed=0)
     skilled = imitated(out / "warm" / "skills", model, stockroom, SKILLS)
     careless = {**stockroom, "use": "learning_tasks:Careless"}
-    folder = imitated(out / "warm" / "careless", skilled, careless, CARELESS).resolve()
+    prepare(out, imitated(out / "warm" / "careless", skilled, careless, CARELESS).resolve())
+
+
+def prepare(out: Path, folder: Path) -> None:
+    """Plays with the warm start, and writes where it is, how it does, and what other arms need."""
     success, _ = played(folder, "test", HELD_OUT, 1)
     _, rollouts = played(folder, "train", ROLLOUTS, 2)
     mine(rollouts, out / "warm" / "mined")
@@ -97,6 +101,7 @@ def run(out: Path, arm: str, seed: int) -> None:
         "trackers": [],
         "policy.model": warm_policy(out),
         "policy.dtype": "bfloat16",
+        "policy.packed": False,
         "optimizer.learning_rate": RATE,
         "optimizer.batch_tokens": 2048,
         "rollout.concurrency": 128,
