@@ -56,11 +56,10 @@ def rollout(
             blocking=blocking,
         ).run()
 
-    try:
-        return aio.run_beside(begin)
-    finally:
-        if isinstance(policy, Remembering):
-            policy.forget()
+    played = aio.run_beside(begin)
+    if isinstance(policy, Remembering):
+        policy.forget()
+    return played
 
 
 @define(kw_only=True, eq=False)
