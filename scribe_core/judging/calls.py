@@ -20,7 +20,7 @@ import stamina
 from attrs import define, evolve, field, frozen
 from attrs.validators import ge, gt, optional
 
-from scribe_core.judging.asking import CallError
+from scribe_core.judging.asking import CallError, TooLongError
 from scribe_core.types import Usage
 
 RETRIED = frozenset({408, 409, 425, 429, 500, 501, 502, 503, 504, 520, 521, 522, 523, 524, 529})
@@ -69,7 +69,8 @@ class AttemptError(Exception):
     """Why an attempt failed.
 
     `again` tells that the same attempt may succeed later, `after` the seconds that the server asks to wait,
-    `billed` that it may cost something all the same; `down` that the server may be out of order.
+    `billed` that it may cost something all the same; `down` that the server may be out of order; `too_long` that
+    the prompt has more tokens than the model has room for.
     """
 
     def __init__(
@@ -80,9 +81,11 @@ class AttemptError(Exception):
         after: float | None = None,
         billed: bool = False,
         down: bool = False,
+        too_long: bool = False,
         usage: Usage | None = None,
     ) -> None:
         super().__init__(cause)
+        self.too_long = too_long
         self.again = again and (after is None or after <= LONGEST_PAUSE)
         self.after = after
         self.billed = billed
@@ -246,7 +249,7 @@ class Caller:
         self.budget = Budget(self.limits)
 
     async def call(self, attempt: Callable[[], Awaitable[A]], need: Usage) -> A:
-        """The reply of the first attempt that succeeds, with what all of them used. Raises CallError.
+        """The reply of the first attempt that succeeds, with what all of them used. Raises CallError or TooLongError.
 
         `attempt` raises an AttemptError where it fails. `need` is the most that one attempt can cost.
         """
@@ -282,7 +285,8 @@ class Caller:
                     return whole
         except AttemptError as error:
             tries = f" (after {used.calls} attempts)" if used.calls > 1 else ""
-            raise CallError(f"{error}{tries}", used) from None
+            kind = TooLongError if error.too_long else CallError
+            raise kind(f"{error}{tries}", used) from None
         raise AssertionError("a retry returns or raises")
 
     async def _once(self, attempt: Callable[[], Awaitable[A]], need: Usage) -> A:

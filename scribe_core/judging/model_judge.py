@@ -165,9 +165,10 @@ class ModelJudge:
             return verdicts.too_long(request.prototype, budget)
         try:
             return await self._read(request, prompt, text, found)
-        except TooLongError:
+        except TooLongError as error:
             # A text may have more tokens than its length tells; were that a failure, a policy could choose to fail.
-            return await self._ask(request, text, found, questions, budget // 2)
+            verdict = await self._ask(request, text, found, questions, budget // 2)
+            return evolve(verdict, usage=error.usage + verdict.usage)
 
     async def _read(self, request: JudgeRequest, prompt: Prompt, text: str, found: Findings) -> Verdict:
         """A reply that cannot be read is asked for once more, then it is an abstention. Raises TooLongError."""

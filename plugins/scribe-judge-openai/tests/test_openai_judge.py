@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 import pytest
+from attrs import evolve
 from scribe_judge_openai import OpenAIJudge
 from scribe_judge_openai.completions import pause_asked_for, read_completion
 
@@ -14,9 +15,9 @@ from scribe_core import aio
 from scribe_core.errors import ConfigError
 from scribe_core.judging.calls import AttemptError, Limits
 from scribe_core.protocols import Judge, JudgeRequest
-from scribe_core.testing import JudgeContract, sample_prototype, sample_subgoal
-from scribe_core.testing.servers import ChatServer, Faults
-from scribe_core.types import Verdict
+from scribe_core.testing import JudgeContract, sample_prototype, sample_subgoal, sample_trajectory
+from scribe_core.testing.servers import ChatServer, Faults, agreeable
+from scribe_core.types import Message, Span, Subgoal, Verdict
 
 KEY = "sk-secret-0123456789abcdef"
 QUICK = Limits(attempts=3, backoff=0.01, timeout=3600.0)
@@ -221,3 +222,29 @@ def test_what_it_takes_is_bounded_before_it_is_built() -> None:
     assert (bounds.least, bounds.most, bounds.prompt_tokens, bounds.completion_tokens) == (1, 4, 8000, 2000)
     assert bounds.usd == pytest.approx((8000 * 1.0 + 2000 * 4.0) / 1e6)
     assert OpenAIJudge(model="m").estimate(sample_prototype()).usd is None
+
+
+def test_a_prompt_with_more_tokens_than_the_model_has_room_for_is_asked_again_with_less(
+    server: ChatServer,
+) -> None:
+    """A policy could write text of many tokens; what it wrote before the span gives way, and nothing is a failure."""
+    room = 12_000
+
+    def reply(request: dict[str, Any]) -> str | dict[str, Any]:
+        if len(request["messages"][1]["content"]) > room:
+            return {"error": (400, "This model's maximum context length is 8192 tokens.")}
+        return agreeable(request)
+
+    server.reply = reply
+    done = sample_trajectory()
+    before = Message(role="assistant", content="\u00e6 " * 10_000)
+    trajectory = evolve(done, messages=(before, *done.messages))
+    span = Span((1, 0), (len(trajectory.messages), 0))
+    request = JudgeRequest(subgoal=Subgoal(trajectory=trajectory, span=span), prototype=sample_prototype())
+
+    async def run() -> list[Verdict]:
+        return await made(server).judge([request])
+
+    (verdict,) = aio.run(run())
+    assert verdict.status == "scored", verdict.reason
+    assert verdict.usage.calls == server.requests > 1

@@ -92,6 +92,8 @@ class LiteLLMEndpoint:
         try:
             return await self._send(options | form)
         except Rejected as error:
+            if error.too_long:
+                raise
             # The error alone does not tell what was wrong: if the plain request passes, it was the form.
             try:
                 reply = await self._send(options)
@@ -114,7 +116,7 @@ class LiteLLMEndpoint:
         status = getattr(error, "status_code", None)
         text = f"{self.settings.model}: {type(error).__name__} {error}"
         if status in (400, 422):
-            return Rejected(text)
+            return Rejected(text, too_long=isinstance(error, self.litellm.ContextWindowExceededError))
         again = status in RETRIED
         headers = getattr(getattr(error, "response", None), "headers", None) or {}
         down = again and (status == 408 or int(status) >= 500)

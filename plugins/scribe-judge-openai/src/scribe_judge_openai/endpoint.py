@@ -94,6 +94,8 @@ class ChatEndpoint:
         try:
             return await self._post(body[:-1] + form)
         except Rejected as error:
+            if error.too_long:
+                raise
             # The status alone does not tell what was wrong: if the plain request passes, it was the form.
             try:
                 reply = await self._post(body)

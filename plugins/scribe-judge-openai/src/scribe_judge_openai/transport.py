@@ -5,6 +5,7 @@ sends to the end, and its retries know nothing of our limits.
 """
 
 import asyncio
+import re
 import weakref
 from contextlib import suppress
 from urllib.parse import urlsplit
@@ -20,12 +21,12 @@ from scribe_judge_openai.completions import error_text, pause_asked_for
 LONGEST_BODY = 1024 * 1024
 """Bytes of a reply that are read; a longer one is none."""
 UNKNOWN_PARAMETER = (400, 422)
+_TOO_LONG = re.compile(r"context[ _](?:length|size|window)", re.IGNORECASE)
+"""How servers say that a prompt does not fit; there is no status for it."""
 
 
 class Rejected(AttemptError):  # noqa: N818
-    """The server does not take the request as it is; `code` is what it calls that."""
-
-    code: str = ""
+    """The server does not take the request as it is."""
 
 
 @define(eq=False)
@@ -70,9 +71,7 @@ class Transport:
         text, code = error_text(raw)
         cause = f"{self.base_url} answered {status}: {text}"
         if status in UNKNOWN_PARAMETER:
-            rejected = Rejected(cause)
-            rejected.code = code
-            return rejected
+            return Rejected(cause, too_long=bool(_TOO_LONG.search(f"{code} {text}")))
         # A quota does not come back by waiting.
         again = status in RETRIED and code != "insufficient_quota"
         return AttemptError(

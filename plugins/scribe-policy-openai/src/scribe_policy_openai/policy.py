@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,9 +16,6 @@ from scribe_core.judging.calls import Caller
 from scribe_core.types import Completion, Conversation, Message, Sampling, Usage
 from scribe_policy_openai.messages import Turn, read_turn, told_messages, told_tools
 from scribe_policy_openai.names import renamed, spelled
-
-_TOO_LONG = re.compile(r"context[ _](?:length|size|window)", re.IGNORECASE)
-"""How servers say that a conversation does not fit; there is no status for it."""
 
 
 class UnansweredError(ScribeError):
@@ -105,7 +101,7 @@ class _Request:
         try:
             return await self._post()
         except Rejected as error:
-            self.too_long = bool(_TOO_LONG.search(f"{error.code} {error}"))
+            self.too_long = error.too_long
             if self.too_long or self.policy.strict or not self._is_malformed():
                 raise
             self.policy.strict = True
