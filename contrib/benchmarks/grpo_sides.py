@@ -23,6 +23,7 @@ def scribe(work: dict[str, Any]) -> dict[str, Any]:
     Row i gets as many tokens as its length says: no token ends it, and there is room for no more.
     """
     import scribe_policy_hf.policy as hf
+    from attrs import evolve
     from scribe_env_bfcl import BFCL
     from scribe_grpo.builders import GRPO
     from scribe_policy_hf.builder import HF
@@ -34,8 +35,9 @@ def scribe(work: dict[str, Any]) -> dict[str, Any]:
     lengths = [length for group in work["lengths"] for length in group]
     sample = hf.generate
 
-    def forced(module: Any, prompts: Any, **options: Any) -> Any:
-        return sample(module, prompts, **options | {"rooms": lengths, "end_ids": frozenset()})
+    def forced(module: Any, requests: Any, **options: Any) -> Any:
+        rows = [evolve(each, room=length) for each, length in zip(requests, lengths, strict=True)]
+        return sample(module, rows, **options | {"end_ids": frozenset()})
 
     hf.generate = forced
     environment = BFCL().build()
