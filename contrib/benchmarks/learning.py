@@ -197,6 +197,8 @@ def draw(curves: Mapping[str, Sequence[Sequence[Mapping[str, float]]]], start: f
             axes.fill_between(
                 x, list(map(min, values)), list(map(max, values)), alpha=0.12, color=line.get_color()
             )
+        if key == "tokens":
+            axes.xaxis.set_major_formatter(lambda tokens, _: f"{tokens / 1000:g}")
         axes.set_xlabel(label)
         axes.grid(alpha=0.3)
     figure.axes[0].set_ylabel("success on held-out tasks")
@@ -206,7 +208,7 @@ def draw(curves: Mapping[str, Sequence[Sequence[Mapping[str, float]]]], start: f
 
 def _axes() -> Iterator[tuple[str, str]]:
     yield "step", "GRPO steps"
-    yield "tokens", "tokens generated"
+    yield "tokens", "tokens generated, in thousands"
     yield "seconds", "seconds of training, one core"
 
 
