@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from attrs import frozen
 
 from scribe_core.errors import ConfigError
-from scribe_core.protocols import Optimizer, Policy, Remembering, TrainablePolicy
+from scribe_core.protocols import Keeping, Optimizer, Policy, TrainablePolicy
 from scribe_core.types import Completion, Conversation, Group, Sampling
 
 
@@ -85,7 +85,7 @@ class Crew:
         return done
 
     def forget(self) -> None:
-        """See `scribe_core.protocols.Remembering`."""
+        """See `scribe_core.protocols.Keeping`."""
         self._everywhere("forget")
 
     def step(self, groups: Sequence[Group]) -> dict[str, float]:
@@ -134,7 +134,7 @@ class Crew:
         return [completion for share in self.exchange.collect(own) for completion in share]
 
     def _forget(self) -> None:
-        if isinstance(self.policy, Remembering):
+        if isinstance(self.policy, Keeping):
             self.policy.forget()
 
     def _step(self, groups: list[Group]) -> dict[str, float]:

@@ -98,7 +98,7 @@ class Continuing(Protocol):
 
 
 @runtime_checkable
-class Remembering(Protocol):
+class Keeping(Protocol):
     """A policy that keeps something of a conversation for its next turn. Optional; when all have ended, it is told."""
 
     def forget(self) -> None:

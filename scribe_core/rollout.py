@@ -15,7 +15,7 @@ from attrs import define, field
 
 from scribe_core import aio
 from scribe_core.episode import Episode, Play
-from scribe_core.protocols import Continuing, Environment, Policy, Remembering, Session, Tool
+from scribe_core.protocols import Continuing, Environment, Keeping, Policy, Session, Tool
 from scribe_core.settings import RolloutSettings
 from scribe_core.types import Completion, Sampling, Task, Trajectory
 
@@ -57,7 +57,7 @@ def rollout(
         ).run()
 
     played = aio.run_beside(begin)
-    if isinstance(policy, Remembering):
+    if isinstance(policy, Keeping):
         policy.forget()
     return played
 

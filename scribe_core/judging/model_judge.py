@@ -155,19 +155,23 @@ class ModelJudge:
         found: Findings,
         questions: tuple[Question, ...],
         budget: int | None = None,
+        refused: TooLongError | None = None,
     ) -> Verdict:
-        """The verdict of the model, whose quotes must stand in `text`."""
+        """The verdict of the model, whose quotes must stand in `text`; `refused` is why there is less budget than usual."""
         if not is_visible(text):
             return verdicts.worthless("nothing was done: the span has no visible character")
         budget = self.prompt_tokens if budget is None else budget
         prompt = prompts.render(self.mode, request.prototype, request.subgoal, questions, budget)
+        if prompt is None and refused and len(text.encode("utf-8", "surrogatepass")) < budget:
+            # A token is at least a byte, so it was not the span that left no room.
+            return Verdict(status="failed", reason=str(refused))
         if prompt is None:
             return verdicts.too_long(request.prototype, budget)
         try:
             return await self._read(request, prompt, text, found)
         except TooLongError as error:
             # A text may have more tokens than its length tells; were that a failure, a policy could choose to fail.
-            verdict = await self._ask(request, text, found, questions, budget // 2)
+            verdict = await self._ask(request, text, found, questions, budget // 2, error)
             return evolve(verdict, usage=error.usage + verdict.usage)
 
     async def _read(self, request: JudgeRequest, prompt: Prompt, text: str, found: Findings) -> Verdict:
@@ -176,7 +180,8 @@ class ModelJudge:
         for _ in range(READINGS):
             try:
                 reply, remembered = await self._reply(request, prompt)
-            except TooLongError:
+            except TooLongError as error:
+                error.usage += usage
                 raise
             except CallError as error:
                 return Verdict(status="failed", reason=str(error), usage=usage + error.usage)

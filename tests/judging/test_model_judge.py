@@ -218,9 +218,17 @@ def test_what_the_policy_made_too_long_to_be_read_is_worth_nothing(scope, status
     assert (verdict.status, verdict.score, endpoint.asked) == (status, score, [])
 
 
-@pytest.mark.parametrize(("room", "score"), [(50_000, 3), (2_000, 3), (0, 0)])
-def test_a_text_of_more_tokens_than_its_length_tells_is_shown_in_part(room, score):
-    """The conversation before the span gives way; a span that leaves no room is worth nothing."""
+@pytest.mark.parametrize(
+    ("room", "dense", "status", "score"),
+    [
+        (50_000, False, "scored", 3),
+        (2_000, False, "scored", 3),
+        (0, True, "scored", 0),
+        (0, False, "failed", None),
+    ],
+)
+def test_a_text_of_more_tokens_than_its_length_tells_is_shown_in_part(room, dense, status, score):
+    """The conversation before the span gives way; a span that leaves no room is worth nothing, a model without fails."""
 
     def script(prompt, _):
         if len(prompt.user) > room:
@@ -228,11 +236,13 @@ def test_a_text_of_more_tokens_than_its_length_tells_is_shown_in_part(room, scor
         return GOOD
 
     before = Message(role="assistant", content="\u00e6 " * 10_000)
-    done = sample_trajectory()
-    trajectory = evolve(done, messages=(before, *done.messages))
+    *done, last = sample_trajectory().messages
+    last = evolve(last, content="\u00e6 " * 3_000) if dense else last
+    trajectory = evolve(sample_trajectory(), messages=(before, *done, last))
     span = Span((1, 0), (len(trajectory.messages), 0))
     verdict = judged(ScriptedEndpoint(script), subgoal=Subgoal(trajectory=trajectory, span=span))
-    assert (verdict.status, verdict.score) == ("scored", score)
+    assert (verdict.status, verdict.score) == (status, score)
+    assert ("too many tokens" in verdict.reason) == (status == "failed")
 
 
 @pytest.mark.parametrize("text", ["", " \n", "\u200b\u3164", "\u0301", "\x00\ufe0f"])

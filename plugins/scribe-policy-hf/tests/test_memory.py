@@ -90,6 +90,7 @@ def test_a_third_turn_continues_the_second(module, folder: Path) -> None:
         for turn in [request.prompt + draw.token_ids]
     ]
     assert all(memory.recall(request.prompt[: request.begun]) for request in third)
+    assert not any(memory.recall(request.prompt[: request.begun]) for request in second), "they went on"
     assert len(third) > 2
     for request, draw in zip(third, play(module, third, memory), strict=True):
         assert torch.allclose(torch.tensor(draw.logprobs), plain(folder, request, draw), atol=1e-5)
@@ -111,7 +112,8 @@ def test_the_oldest_leave_where_there_is_no_more_room() -> None:
     memory.keep(range(20, 24), states)
     assert memory.recall(range(4)) is None
     assert memory.recall(range(10, 14)) is memory.recall(range(20, 24)) is states
-    assert (memory.takes(10), memory.takes(11)) == (True, False)
+    assert [memory.takes(range(start, 100)) for start in (89, 90)] == [False, True]
+    assert not memory.takes(range(20, 24))
 
 
 def conversation(*messages: Message) -> Conversation:

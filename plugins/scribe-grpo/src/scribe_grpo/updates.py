@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 import torch
 from torch import Tensor
-from torch.distributed.tensor import DTensor
+from torch.distributed.fsdp import FSDPModule
 
 from scribe_core.errors import RunError
 from scribe_core.protocols import TokenRow, TrainablePolicy
@@ -85,7 +85,7 @@ def passes(
     own = _own_share(rows, policy)
     found = [([own[i] for i in batch], True) for batch in micro_batches([rows[i] for i in own], batch_tokens)]
     between = exchange(policy)
-    if between is None or not any(isinstance(weight, DTensor) for weight in policy.module.parameters()):
+    if between is None or not any(isinstance(each, FSDPModule) for each in policy.module.modules()):
         return found
     missing = max(between.collect(len(found))) - len(found)
     shortest = sorted(range(len(rows)), key=lambda i: sum(_width(rows, [i])))[:1]

@@ -10,6 +10,8 @@ from transformers.cache_utils import DynamicLayer
 
 _BLOCK = 32
 """Tokens by which stores grow; products and softmax are fastest over multiples of it."""
+_SPARSE = 2
+"""So many times the rows, a table of prompts by their most rows is slower than a copy of its prompt for each row."""
 
 
 class RoomyLayer(DynamicLayer):
@@ -54,6 +56,9 @@ class SharedCache(DynamicCache):  # type: ignore[misc]
 
     def __init__(self, prompts: list[tuple[Tensor, Tensor]], owner: Tensor) -> None:
         super().__init__()
+        if len(prompts[0][0]) * int(owner.bincount().max()) > _SPARSE * len(owner):
+            prompts = [(keys[owner], values[owner]) for keys, values in prompts]
+            owner = torch.arange(len(owner), device=owner.device)
         self.owner, self._margin = owner, -prompts[0][0].shape[2] % _BLOCK
         self.prompts = [(self._whole(keys), self._whole(values)) for keys, values in prompts]
         self.layers = [RoomyLayer(*(s[:, :, :0][owner] for s in states)) for states in prompts]

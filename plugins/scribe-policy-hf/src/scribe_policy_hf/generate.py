@@ -55,10 +55,6 @@ class _Row:
     def open(self) -> bool:
         return not self.ended and len(self.tokens) < self.request.room
 
-    @property
-    def length(self) -> int:
-        return len(self.request.prompt) + len(self.tokens)
-
     def add(self, token: int, logprob: float, end_ids: frozenset[int]) -> None:
         self.tokens.append(token)
         self.logprobs.append(logprob)
@@ -125,6 +121,8 @@ def _start(
     turns = {request.prompt: request.prompt[: request.begun] for request in requests}
     distinct = sorted(turns, key=lambda ids: (len(ids), ids))
     known = [memory.recall(turns[prompt]) for prompt in distinct]
+    for turn in turns.values():
+        memory.drop(turn)
     filled, order = prefill(module, distinct, known, pad_id)
     place = {distinct[i]: at for at, i in enumerate(order)}
     owner = torch.tensor([place[request.prompt] for request in requests], device=module.device)
@@ -139,9 +137,10 @@ def _start(
 def _remember(memory: Memory, rows: Sequence[_Row], cache: Any, mask: Tensor) -> None:
     """Keeps the rows that have ended. The last token of each has no states, and columns behind it are not its own."""
     for i, row in enumerate(rows):
-        if row.ended and memory.takes(row.length):
-            columns = mask[i].nonzero().flatten()[: row.length - 1]
-            memory.keep((*row.request.prompt, *row.tokens), row_states(cache, i, columns))
+        whole = (*row.request.prompt, *row.tokens)
+        if row.ended and memory.takes(whole):
+            columns = mask[i].nonzero().flatten()[: len(whole) - 1]
+            memory.keep(whole, row_states(cache, i, columns))
 
 
 def _next(module: Any, tokens: Tensor, mask: Tensor, cache: Any) -> Tensor:

@@ -20,14 +20,14 @@ _ROWS = 32
 def laid_out(module: Any) -> Iterator[None]:
     """Inside, the linear layers multiply with copies of their weights; nothing changes where oneDNN lacks the product."""
     layers = [each for each in module.modules() if _suits(each)]
-    for each in layers:
-        weight = torch.ops.mkldnn._reorder_linear_weight(each.weight.detach(), _ROWS)
-        each.forward = partial(_product, weight, each.bias)
     try:
+        for each in layers:
+            weight = torch.ops.mkldnn._reorder_linear_weight(each.weight.detach(), _ROWS)
+            each.forward = partial(_product, weight, each.bias)
         yield
     finally:
         for each in layers:
-            del each.forward
+            vars(each).pop("forward", None)
 
 
 def _suits(layer: Any) -> bool:

@@ -25,20 +25,22 @@ class Memory:
         """The states of all these tokens but the last."""
         return self._states.get(tuple(tokens))
 
-    def takes(self, count: int) -> bool:
-        """Whether there is room for so many tokens, once others have left."""
-        return count <= self._limit
+    def takes(self, tokens: Sequence[int]) -> bool:
+        """Whether they are not there, and there is room for them, once others have left."""
+        return tuple(tokens) not in self._states and len(tokens) <= self._limit
 
     def keep(self, tokens: Sequence[int], states: States) -> None:
-        """Takes what `recall` will give."""
-        key = tuple(tokens)
-        if key not in self._states:
-            self._states[key] = states
-            self._held += len(key)
+        """Holds what `recall` will give."""
+        self.drop(tokens)
+        self._states[tuple(tokens)] = states
+        self._held += len(tokens)
         while self._held > self._limit:
-            oldest = next(iter(self._states))
-            del self._states[oldest]
-            self._held -= len(oldest)
+            self.drop(next(iter(self._states)))
+
+    def drop(self, tokens: Sequence[int]) -> None:
+        """Of a conversation that goes on: what it becomes is kept when that turn has ended."""
+        if self._states.pop(tuple(tokens), None) is not None:
+            self._held -= len(tokens)
 
     def clear(self) -> None:
         self._states.clear()

@@ -81,9 +81,9 @@ class Shards:
         for unit in _units(self.module):
             unit.reshard()
         pairs = self._pairs()
-        for whole, part in pairs:
-            whole.data = part.detach().full_tensor()
         try:
+            for whole, part in pairs:
+                whole.data = part.detach().full_tensor()
             yield self.plain
         finally:
             for whole, _ in pairs:
