@@ -1,6 +1,7 @@
 """Sampling and log-probabilities agree with each other and with plain transformers."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 import torch
 import transformers
 from attrs import evolve
-from scribe_policy_hf import packing
+from scribe_policy_hf import linear, packing
 from scribe_policy_hf.builder import HF, Lora
 from scribe_policy_hf.cache import RoomyLayer, SharedCache
 from scribe_policy_hf.generate import Request, generate
@@ -204,6 +205,32 @@ def test_sampling_leaves_the_layers_as_they_were(folder: Path) -> None:
         policy.module.lm_head.weight.neg_()
     (draw, *_) = generate(policy.module, asked, **options)
     assert draw.token_ids[0] == int(policy.module(torch.tensor([[5, 6]])).logits[0, -1].argmax())
+
+
+def test_layers_are_as_they_were_where_laying_out_breaks(policy, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not linear._suits(policy.module.lm_head):
+        pytest.skip("torch is built without oneDNN")
+    made: list[Any] = []
+
+    def breaks_later(*given: Any) -> Any:
+        made.append(given)
+        if len(made) == 3:
+            raise MemoryError
+        return partial(*given)
+
+    monkeypatch.setattr("scribe_policy_hf.linear.partial", breaks_later)
+    with pytest.raises(MemoryError), linear.laid_out(policy.module):
+        raise AssertionError("nothing is laid out")
+    assert not any("forward" in vars(layer) for layer in policy.module.modules())
+
+
+def test_a_prompt_of_many_rows_among_many_of_one_is_what_the_plain_model_gives(policy, folder: Path) -> None:
+    prompts = [(5, 6, 7)] * 4 + [(90 + i, 91, 92 + i) for i in range(4)]
+    asked = [Request(prompt=prompt, room=6, seed=i) for i, prompt in enumerate(prompts)]
+    draws = generate(policy.module, asked, temperature=1.0, end_ids=frozenset(), pad_id=0, memory=Memory(0))
+    for request, draw in zip(asked, draws, strict=True):
+        row = TokenRow(request.prompt, draw.token_ids, (True,) * 6)
+        assert torch.allclose(torch.tensor(draw.logprobs), plain_logprobs(folder, row), atol=1e-5)
 
 
 @pytest.mark.parametrize("start", [0, 15, 16, 40])
