@@ -53,6 +53,8 @@ TASKS, GROUP = 8, 16
 RATE = 3e-4
 ARMS = ("outcome", "scribe", "subgoal", "mined", "rubric", "prm", "low", "scribe+low")
 FIRST = ("outcome", "scribe", "subgoal")
+AGAINST = {"subgoal": "scribe", "scribe+low": "low"}
+"""What an arm is compared with beside `outcome`."""
 ALONE = ("outcome", "low")
 """The arms without a process reward: there is no score to disturb."""
 
@@ -152,9 +154,8 @@ def summary(curves: Mapping[str, Sequence[Sequence[Mapping[str, float]]]]) -> di
         arm: [fmean(each["success"] for each in points) for points in of_seeds]
         for arm, of_seeds in curves.items()
     }
-    arms = {}
+    arms: dict[str, dict[str, Any]] = {}
     for arm, values in metric.items():
-        differences = [a - b for a, b in zip(values, metric["outcome"], strict=True)]
         arms[arm] = {
             "success": fmean(values),
             "by_seed": values,
@@ -162,25 +163,35 @@ def summary(curves: Mapping[str, Sequence[Sequence[Mapping[str, float]]]]) -> di
             "tokens": fmean(points[-1]["tokens"] for points in curves[arm]),
             "seconds": fmean(points[-1]["seconds"] for points in curves[arm]),
         }
-        if arm != "outcome":
-            arms[arm]["minus_outcome"] = fmean(differences)
-            arms[arm]["interval"] = student(differences) if len(differences) > 1 else None
+        for other in ("outcome", AGAINST.get(arm)):
+            if other in metric and other != arm:
+                arms[arm][f"minus_{other}"] = difference(values, metric[other])
     return {"arms": arms}
+
+
+def difference(values: Sequence[float], others: Sequence[float]) -> dict[str, Any]:
+    """Paired by seed, with a 95 % t interval."""
+    found = [a - b for a, b in zip(values, others, strict=True)]
+    return {"mean": fmean(found), "interval": student(found) if len(found) > 1 else None}
 
 
 def show(figures: Mapping[str, Any]) -> None:
     print(
-        f"{'arm':<14}{'success':>9}{'at the end':>12}{'minus outcome':>15}{'95 %':>18}{'tokens':>10}{'s':>7}",
+        f"{'arm':<14}{'success':>9}{'at the end':>12}{'tokens':>10}{'s':>7}  differences, 95 %",
         file=sys.stderr,
     )
     for arm, row in figures["arms"].items():
-        minus = f"{row['minus_outcome']:+.3f}" if "minus_outcome" in row else ""
-        between = "[{:+.3f}, {:+.3f}]".format(*row["interval"]) if row.get("interval") else ""
+        told = [f"{key.replace('_', ' ')} {shown(row[key])}" for key in row if key.startswith("minus_")]
         print(
-            f"{arm:<14}{row['success']:>9.3f}{row['at_the_end']:>12.3f}{minus:>15}{between:>18}"
-            f"{row['tokens']:>10.0f}{row['seconds']:>7.0f}",
+            f"{arm:<14}{row['success']:>9.3f}{row['at_the_end']:>12.3f}{row['tokens']:>10.0f}{row['seconds']:>7.0f}"
+            f"  {', '.join(told)}",
             file=sys.stderr,
         )
+
+
+def shown(found: Mapping[str, Any]) -> str:
+    between = " [{:+.3f}, {:+.3f}]".format(*found["interval"]) if found["interval"] else ""
+    return f"{found['mean']:+.3f}{between}"
 
 
 def draw(curves: Mapping[str, Sequence[Sequence[Mapping[str, float]]]], start: float, path: Path) -> None:
@@ -195,14 +206,14 @@ def draw(curves: Mapping[str, Sequence[Sequence[Mapping[str, float]]]], start: f
             values = [[start], *([each["success"] for each in point] for point in points)]
             (line,) = axes.plot(x, list(map(fmean, values)), marker="o", markersize=3, label=arm)
             axes.fill_between(
-                x, list(map(min, values)), list(map(max, values)), alpha=0.12, color=line.get_color()
+                x, list(map(min, values)), list(map(max, values)), alpha=0.08, color=line.get_color()
             )
         if key == "tokens":
             axes.xaxis.set_major_formatter(lambda tokens, _: f"{tokens / 1000:g}")
         axes.set_xlabel(label)
         axes.grid(alpha=0.3)
     figure.axes[0].set_ylabel("success on held-out tasks")
-    figure.axes[0].legend(frameon=False)
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside right center", frameon=False)
     figure.savefig(path, dpi=120)
 
 
