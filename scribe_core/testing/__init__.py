@@ -36,7 +36,14 @@ FAKES = (
     *("ScriptedEndpoint", "ScriptedJudge", "ScriptedModel", "ScriptedOptimizer", "ScriptedPolicy"),
 )
 SAMPLES = (
-    *("awkward_trajectories", "sample_judgement", "sample_library", "sample_prototype", "sample_subgoal"),
+    *(
+        "awkward_trajectories",
+        "sample_crowded_subgoal",
+        "sample_judgement",
+        "sample_library",
+        "sample_prototype",
+        "sample_subgoal",
+    ),
     "sample_trajectory",
 )
 _MODULES = {

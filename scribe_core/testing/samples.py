@@ -49,6 +49,14 @@ def sample_subgoal(trajectory: Trajectory | None = None, **changes: Any) -> Subg
     return evolve(Subgoal(trajectory=trajectory, span=whole(trajectory)), **changes)
 
 
+def sample_crowded_subgoal() -> Subgoal:
+    """The sample's conversation behind 20,000 characters of the policy's, which have more tokens than their number tells."""
+    done = sample_trajectory()
+    before = Message(role="assistant", content="\u00e6 " * 10_000)
+    trajectory = evolve(done, messages=(before, *done.messages))
+    return Subgoal(trajectory=trajectory, span=Span((1, 0), (len(trajectory.messages), 0)))
+
+
 def awkward_trajectories() -> list[Trajectory]:
     """Valid by type, and nothing else: empty, without an assistant, huge, hostile, with malformed calls."""
     return [_trajectory(f"awkward-{index}", messages) for index, messages in enumerate(_awkward_messages())]

@@ -16,11 +16,12 @@ from scribe_core.skills import Check
 from scribe_core.testing import (
     JudgeContract,
     ScriptedEndpoint,
+    sample_crowded_subgoal,
     sample_prototype,
     sample_subgoal,
     sample_trajectory,
 )
-from scribe_core.types import Finding, Message, Span, Subgoal, Usage
+from scribe_core.types import Finding, Message, Span, Usage
 
 QUOTE = "Paris is clear"
 PROTOTYPE = sample_prototype(
@@ -235,12 +236,12 @@ def test_a_text_of_more_tokens_than_its_length_tells_is_shown_in_part(room, dens
             raise TooLongError("the prompt has too many tokens")
         return GOOD
 
-    before = Message(role="assistant", content="\u00e6 " * 10_000)
-    *done, last = sample_trajectory().messages
-    last = evolve(last, content="\u00e6 " * 3_000) if dense else last
-    trajectory = evolve(sample_trajectory(), messages=(before, *done, last))
-    span = Span((1, 0), (len(trajectory.messages), 0))
-    verdict = judged(ScriptedEndpoint(script), subgoal=Subgoal(trajectory=trajectory, span=span))
+    crowded = sample_crowded_subgoal()
+    if dense:
+        *before, last = crowded.trajectory.messages
+        spoilt = (*before, evolve(last, content="\u00e6 " * 3_000))
+        crowded = evolve(crowded, trajectory=evolve(crowded.trajectory, messages=spoilt))
+    verdict = judged(ScriptedEndpoint(script), subgoal=crowded)
     assert (verdict.status, verdict.score) == (status, score)
     assert ("too many tokens" in verdict.reason) == (status == "failed")
 

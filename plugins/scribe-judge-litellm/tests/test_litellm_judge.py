@@ -12,9 +12,9 @@ from scribe_core import aio
 from scribe_core.errors import ConfigError
 from scribe_core.judging.calls import Limits
 from scribe_core.protocols import Judge, JudgeRequest
-from scribe_core.testing import JudgeContract, sample_prototype, sample_subgoal, sample_trajectory
+from scribe_core.testing import JudgeContract, sample_crowded_subgoal, sample_prototype, sample_subgoal
 from scribe_core.testing.servers import ChatServer, Faults, agreeable
-from scribe_core.types import Message, Span, Subgoal, Verdict
+from scribe_core.types import Verdict
 
 KEY = "sk-secret-0123456789abcdef"
 QUICK = Limits(attempts=3, backoff=0.01, timeout=3600.0)
@@ -181,11 +181,7 @@ def test_a_prompt_with_more_tokens_than_the_model_has_room_for_is_asked_again_wi
         return agreeable(request)
 
     server.reply = reply
-    done = sample_trajectory()
-    before = Message(role="assistant", content="\u00e6 " * 10_000)
-    trajectory = evolve(done, messages=(before, *done.messages))
-    span = Span((1, 0), (len(trajectory.messages), 0))
-    request = JudgeRequest(subgoal=Subgoal(trajectory=trajectory, span=span), prototype=sample_prototype())
+    request = JudgeRequest(subgoal=sample_crowded_subgoal(), prototype=sample_prototype())
 
     async def run() -> list[Verdict]:
         return await made(server).judge([request])
