@@ -61,6 +61,17 @@ def agreeable(request: dict[str, Any]) -> str:
     return json.dumps(reply)
 
 
+def roomy(room: int) -> Scripted:
+    """`agreeable` to prompts of at most `room` characters; the context has no room for longer ones."""
+
+    def reply(request: dict[str, Any]) -> str | dict[str, Any]:
+        if len(request["messages"][-1]["content"]) > room:
+            return {"error": (400, "This model's maximum context length is 8192 tokens.")}
+        return agreeable(request)
+
+    return reply
+
+
 @define(kw_only=True, eq=False)
 class ChatServer:
     """Serves `POST .../chat/completions` from a thread of its own, and counts what it read and how it replied.

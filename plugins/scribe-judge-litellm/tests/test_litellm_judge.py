@@ -13,7 +13,7 @@ from scribe_core.errors import ConfigError
 from scribe_core.judging.calls import Limits
 from scribe_core.protocols import Judge, JudgeRequest
 from scribe_core.testing import JudgeContract, sample_crowded_subgoal, sample_prototype, sample_subgoal
-from scribe_core.testing.servers import ChatServer, Faults, agreeable
+from scribe_core.testing.servers import ChatServer, Faults, roomy
 from scribe_core.types import Verdict
 
 KEY = "sk-secret-0123456789abcdef"
@@ -173,14 +173,7 @@ def test_a_prompt_with_more_tokens_than_the_model_has_room_for_is_asked_again_wi
     server: ChatServer,
 ) -> None:
     """A policy could write text of many tokens; what it wrote before the span gives way, and nothing is a failure."""
-    room = 12_000
-
-    def reply(request: dict[str, Any]) -> str | dict[str, Any]:
-        if len(request["messages"][1]["content"]) > room:
-            return {"error": (400, "This model's maximum context length is 8192 tokens.")}
-        return agreeable(request)
-
-    server.reply = reply
+    server.reply = roomy(12_000)
     request = JudgeRequest(subgoal=sample_crowded_subgoal(), prototype=sample_prototype())
 
     async def run() -> list[Verdict]:
