@@ -1,7 +1,7 @@
 """One run of `learning.py`, in a process of its own.
 
-python learning_run.py warm OUT             the warm start; what the mined library and the PRM are made of
-python learning_run.py run OUT ARM SEED     GRPO from there with the arm's reward
+python learning_run.py warm OUT                             the warm start; what the mined library and the PRM are made of
+python learning_run.py run OUT FOLDER ARM SEED RATE SPLIT   GRPO from there with the arm's reward, into a folder of its own
 """
 
 import json
@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from learning import EVERY, GROUP, RATE, RECIPE, STEPS, TASKS
+from learning import EVERY, GROUP, RECIPE, STEPS, TASKS
 from learning_model import make
 from learning_parts import fit_prm
 
@@ -93,8 +93,7 @@ def mine(rollouts: Sequence[Trajectory], folder: Path) -> None:
         (folder / f"{draft.id}.yaml").write_text(as_yaml(dump_prototype(draft)), encoding="utf-8")
 
 
-def run(out: Path, arm: str, seed: int) -> None:
-    folder = out / arm / str(seed)
+def run(out: Path, folder: Path, arm: str, seed: int, rate: float, split: str) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
     chosen = {
@@ -102,7 +101,7 @@ def run(out: Path, arm: str, seed: int) -> None:
         "policy.model": warm_policy(out),
         "policy.dtype": "bfloat16",
         "policy.packed": False,
-        "optimizer.learning_rate": RATE,
+        "optimizer.learning_rate": rate,
         "optimizer.batch_tokens": 2048,
         "rollout.concurrency": 128,
         "rollout.group_size": GROUP,
@@ -112,6 +111,7 @@ def run(out: Path, arm: str, seed: int) -> None:
         "training.checkpoint_every": STEPS,
         "training.seed": seed,
         "evaluation.every": EVERY,
+        "evaluation.split": split,
         "evaluation.limit": HELD_OUT,
         "evaluation.temperature": 1.0,
         **reward(arm, out),
@@ -174,4 +174,5 @@ if __name__ == "__main__":
     if what == "warm":
         warm(Path(place))
     else:
-        run(Path(place), more[0], int(more[1]))
+        folder, arm, seed, rate, split = more
+        run(Path(place), Path(folder), arm, int(seed), float(rate), split)
