@@ -10,8 +10,8 @@ before any arm was run from this warm start:
     primary metric   success on 200 held-out tasks (split test, sampled at temperature 1), mean of the evaluations at
                      steps 5, 10, 15, 20, 25 and 30, `scribe` minus `outcome`, paired by seed, with a 95 % t interval
     steps            30 of 8 tasks x 16 rollouts
-    learning rate    of 1e-4, 2e-4 and 3e-4 the one with which `outcome` does best in the same metric on the split
-                     validation, mean of seeds 98 and 99: the rate suits what SCRIBE is compared with
+    learning rate    of 5e-5, 1e-4, 2e-4 and 3e-4 the one with which `outcome` does best in the same metric on the
+                     split validation, mean of seeds 98 and 99: the rate suits what SCRIBE is compared with
     seeds            0 to 4
     secondary        the same for the other arms against `outcome`, noise at three levels in each judge that is tried
                      with it; success against generated tokens and seconds
@@ -54,7 +54,7 @@ HERE = Path(__file__).resolve().parent
 RECIPE = HERE.parent / "recipes" / "stockroom-scribe.toml"
 STEPS, EVERY = 30, 5
 TASKS, GROUP = 8, 16
-RATES, TUNING = (1e-4, 2e-4, 3e-4), (98, 99)
+RATES, TUNING = (5e-5, 1e-4, 2e-4, 3e-4), (98, 99)
 """The learning rates that `outcome` is tried with, and the seeds that it is tried on."""
 ARMS = ("outcome", "scribe", "subgoal", "mined", "rubric", "prm", "low", "scribe+low")
 FIRST = ("outcome", "scribe", "subgoal")
