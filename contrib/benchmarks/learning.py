@@ -25,7 +25,9 @@ Arms: `outcome`, the outcome alone. `scribe`, the recipe: 0.3 process + 0.7 outc
 with each subgoal's advantage on its own tokens. `mined`, SCRIBE with a library mined from the warm start's rollouts.
 `rubric`, a rubric per problem, checked without a mistake. `prm`, a process reward model trained on the warm start's
 rollouts. `low` and `scribe+low` add to `outcome` and `scribe` a reward of 0.2 for calls that are well formed and run. An
-arm with a process reward takes "~RATE", such as scribe~0.2: that share of its judge's scores is replaced by random ones.
+arm with a process reward takes "~SHARE", such as scribe~0.2: that share of its judge's scores is replaced by random ones.
+Any arm takes "@RATE", a learning rate of its own: `outcome@3e-4` and `scribe@3e-4` were added when seed 0 was done, to see
+again what the greater rate does.
 
 Each run is a process of its own, on one core. Runs that --out holds already are not run again. A table goes to stderr, a
 picture to OUT/learning.png, and one JSON object to the last line of stdout.
@@ -58,8 +60,9 @@ RATES, TUNING = (5e-5, 1e-4, 2e-4, 3e-4), (98, 99)
 """The learning rates that `outcome` is tried with, and the seeds that it is tried on."""
 ARMS = ("outcome", "scribe", "subgoal", "mined", "rubric", "prm", "low", "scribe+low")
 FIRST = ("outcome", "scribe", "subgoal")
-AGAINST = {"subgoal": "scribe", "scribe+low": "low"}
+AGAINST = {"subgoal": "scribe", "scribe+low": "low", "scribe@3e-4": "outcome@3e-4"}
 """What an arm is compared with beside `outcome`."""
+SHARE = r"(?:0?\.\d*[1-9]\d*|1(?:\.0*)?)"
 ALONE = ("outcome", "low")
 """The arms without a process reward: there is no score to disturb."""
 
@@ -73,8 +76,13 @@ def main() -> None:
     with ThreadPoolExecutor(options.jobs) as pool:
         tried = tune(options.out, pool)
         rate = max(tried, key=lambda each: tried[each])
-        jobs = [(options.out / arm / str(seed), arm, seed) for seed in options.seeds for arm in options.arms]
-        list(pool.map(lambda job: one(options.out, *job, rate, "test"), jobs))
+        jobs = [
+            (options.out / arm / str(seed), name, seed, float(own) if own else rate)
+            for seed in options.seeds
+            for arm in options.arms
+            for name, _, own in [arm.partition("@")]
+        ]
+        list(pool.map(lambda job: one(options.out, *job, "test"), jobs))
     curves = {arm: [curve(options.out / arm / str(seed)) for seed in options.seeds] for arm in options.arms}
     figures = summary(curves)
     show(figures)
@@ -91,11 +99,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("runs/learning"))
     given = parser.parse_args()
     for arm in given.arms:
-        name, tilde, rate = arm.partition("~")
-        noisy = re.fullmatch(r"0?\.\d*[1-9]\d*|1(\.0*)?", rate) and name not in ALONE
-        if name not in ARMS or (tilde and not noisy):
+        read = re.fullmatch(rf"([^~@]+)(~{SHARE})?(@\d+e-\d)?", arm)
+        if not read or read[1] not in ARMS or (read[2] and read[1] in ALONE):
             parser.error(
-                f"--arms: {arm!r}; choices: {', '.join(ARMS)}, and with a process reward ~RATE up to 1"
+                f"--arms: {arm!r}; choices: {', '.join(ARMS)}; with a process reward ~SHARE up to 1; then @RATE like @3e-4"
             )
     if not 1 <= len(given.seeds) <= 10:
         parser.error(f"--seeds: {len(given.seeds)} of them; give 1 to 10")
