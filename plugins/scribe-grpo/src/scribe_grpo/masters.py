@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from scribe_core.crew import Exchange
 
 _FILE = "optimizer.safetensors"
-_RECOMPUTED = "_checkpoint_wrapped_module."
+RECOMPUTED = "_checkpoint_wrapped_module."
 """What torch puts into the names of a module's weights where activations are computed again."""
 
 
@@ -60,7 +60,7 @@ class MasterAdamW:
         self, module: torch.nn.Module, options: AdamOptions, exchange: "Exchange | None" = None
     ) -> None:
         named = [(name, weight) for name, weight in module.named_parameters() if weight.requires_grad]
-        self._names = [name.replace(_RECOMPUTED, "") for name, _ in named]
+        self._names = [name.replace(RECOMPUTED, "") for name, _ in named]
         self._weights = [weight for _, weight in named]
         self._masters = [weight.detach().float().clone() for weight in self._weights]
         self._options = options
@@ -116,18 +116,18 @@ class MasterAdamW:
 
     def restore(self, tensors: Mapping[str, Tensor], folder: Path) -> None:
         """Takes what `read` read from the folder, and writes the masters to the module. DataError where it does not fit."""
-        self._steps = int(_take(tensors, "steps", torch.Size(), folder))
+        self._steps = int(take(tensors, "steps", torch.Size(), folder))
         for name, master in zip(self._names, self._masters, strict=True):
-            saved = _take(tensors, f"master.{name}", master.shape, folder)
+            saved = take(tensors, f"master.{name}", master.shape, folder)
             with torch.no_grad():
                 master.copy_(_spread(saved, master))
             if self._steps:
                 moments = {
-                    k: _spread(_take(tensors, f"{k}.{name}", master.shape, folder), master)
+                    k: _spread(take(tensors, f"{k}.{name}", master.shape, folder), master)
                     for k in ("exp_avg", "exp_avg_sq")
                 }
                 self._adam.state[master] = {
-                    "step": _take(tensors, f"step.{name}", torch.Size(), folder),
+                    "step": take(tensors, f"step.{name}", torch.Size(), folder),
                     **moments,
                 }
         self._write()
@@ -140,7 +140,7 @@ def read(folder: Path) -> dict[str, Tensor]:
         tensors: dict[str, Tensor] = load_file(path)
     except (OSError, SafetensorError) as error:
         raise DataError(f"{path}: not a readable optimizer state ({error})") from error
-    _take(tensors, "steps", torch.Size(), folder)
+    take(tensors, "steps", torch.Size(), folder)
     if spoilt := sorted(name for name, tensor in tensors.items() if not tensor.isfinite().all()):
         raise DataError(
             f"{path}: {spoilt[0]} has numbers that are not finite; go on from an older checkpoint"
@@ -167,7 +167,7 @@ def _spread(tensor: Tensor, like: Tensor) -> Tensor:
     return distribute_tensor(moved, like.device_mesh, like.placements, src_data_rank=None)
 
 
-def _take(tensors: Mapping[str, Tensor], name: str, shape: torch.Size, folder: Path) -> torch.Tensor:
+def take(tensors: Mapping[str, Tensor], name: str, shape: torch.Size, folder: Path) -> torch.Tensor:
     if name not in tensors or tensors[name].shape != shape:
         found = tuple(tensors[name].shape) if name in tensors else "nothing"
         raise DataError(

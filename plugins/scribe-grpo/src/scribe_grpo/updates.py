@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 import torch
+from accelerate.utils import DistributedType
 from torch import Tensor
 from torch.distributed.fsdp import FSDPModule
 
 from scribe_core.errors import RunError
 from scribe_core.protocols import TokenRow, TrainablePolicy
+from scribe_grpo.engine import EngineAdamW
 from scribe_grpo.masters import AdamOptions, MasterAdamW, read, write
 
 if TYPE_CHECKING:
@@ -33,14 +35,17 @@ class Updater:
             decay_steps=options.decay_steps,
             skip_grad_norm=options.skip_grad_norm,
         )
-        self._adam: MasterAdamW | None = None
+        self._adam: MasterAdamW | EngineAdamW | None = None
         self._saved: tuple[Mapping[str, Tensor], Path] | None = None
 
     def prepare(self, policy: TrainablePolicy) -> None:
         """Creates the optimizer state, or loads what `load` was given."""
         if self._adam is None:
-            module = policy.accelerator.unwrap_model(policy.module)
-            self._adam = MasterAdamW(module, self._options, exchange(policy))
+            if in_engine(policy):
+                self._adam = EngineAdamW(policy.module, self._options)
+            else:
+                module = policy.accelerator.unwrap_model(policy.module)
+                self._adam = MasterAdamW(module, self._options, exchange(policy))
             if self._saved is not None:
                 self._adam.restore(*self._saved)
                 self._saved = None
@@ -80,16 +85,26 @@ def passes(
 ) -> list[tuple[list[int], bool]]:
     """What this process computes: indices of rows for each forward and backward pass, and whether the pass counts.
 
-    Under FSDP all processes make each pass together, so one that has done its share repeats the shortest row.
+    With shared weights all processes make each pass together, so one that has done its share repeats the shortest row.
     """
     own = _own_share(rows, policy)
     found = [([own[i] for i in batch], True) for batch in micro_batches([rows[i] for i in own], batch_tokens)]
     between = exchange(policy)
-    if between is None or not any(isinstance(each, FSDPModule) for each in policy.module.modules()):
+    if between is None or not _in_step(policy):
         return found
     missing = max(between.collect(len(found))) - len(found)
     shortest = sorted(range(len(rows)), key=lambda i: sum(_width(rows, [i])))[:1]
     return found + [(shortest, False)] * missing
+
+
+def in_engine(policy: TrainablePolicy) -> bool:
+    """Whether DeepSpeed's engine makes the policy's updates."""
+    return getattr(policy.accelerator, "distributed_type", None) == DistributedType.DEEPSPEED
+
+
+def _in_step(policy: TrainablePolicy) -> bool:
+    """Whether a pass is one of all processes together, because they share weights or gradients out (FSDP, ZeRO)."""
+    return in_engine(policy) or any(isinstance(each, FSDPModule) for each in policy.module.modules())
 
 
 def _own_share(rows: Sequence[TokenRow], policy: TrainablePolicy) -> list[int]:

@@ -18,12 +18,12 @@ from accelerate.utils import (
 from torch.distributed import DistError
 
 from scribe_core.errors import ConfigError, RunError
-from scribe_policy_hf import sharding
+from scribe_policy_hf import sharding, zero
 
 _PATIENCE = timedelta(days=1)
 _KNOWN = (
     *(DistributedType.NO, DistributedType.MULTI_CPU, DistributedType.MULTI_GPU),
-    DistributedType.FSDP,
+    *(DistributedType.FSDP, DistributedType.DEEPSPEED),
 )
 
 
@@ -32,8 +32,9 @@ def accelerator() -> Accelerator:
 
     The others wait while the first one plays: longer than torch's half an hour, if tools or judges are slow.
     """
-    sharding.check_launcher()
-    made = Accelerator(
+    way = zero if zero.configured() else sharding
+    way.check_launcher()
+    made = (zero.EngineAccelerator if way is zero else Accelerator)(
         cpu=not torch.cuda.is_available(),
         mixed_precision="no",
         gradient_accumulation_steps=1,
@@ -45,8 +46,8 @@ def accelerator() -> Accelerator:
             f"policy: accelerate is configured for {kind}; choose FSDP version 2 (--use_fsdp --fsdp_version 2), or a "
             "copy of all weights in each process (--multi_gpu)"
         )
-    if sharding.configured():
-        sharding.enable(made)
+    if way.configured():
+        way.enable(made)
     return made
 
 

@@ -15,7 +15,7 @@ from scribe_core import crew
 from scribe_core.errors import ConfigError, DataError
 from scribe_core.protocols import TokenRow
 from scribe_core.types import Completion, Conversation, Message, Sampled, Sampling
-from scribe_policy_hf import adapters, attention, exchange, models, packing, sharding
+from scribe_policy_hf import adapters, attention, exchange, models, packing, sharding, zero
 from scribe_policy_hf.chat import Chat
 from scribe_policy_hf.generate import Draw, Request, generate
 from scribe_policy_hf.memory import Memory
@@ -52,7 +52,7 @@ class HFPolicy:
             attention.suit_cpu(module)
         self._attention = module.config._attn_implementation
         self.exchange = exchange.Exchange(self.accelerator) if self.accelerator.num_processes > 1 else None
-        self._shards = sharding.Shards.of(module, self.accelerator) if sharding.configured() else None
+        self._shards = self._shared_out(module)
         if self._shards:
             self.module = self._shards.module
         elif self.exchange:
@@ -130,7 +130,7 @@ class HFPolicy:
             reference.set_attn_implementation(self._attention)
             self._reference = (
                 sharding.shard(reference, self.accelerator)
-                if self._shards
+                if sharding.configured()
                 else reference.to(self.accelerator.device)
             ).eval()
         return packing.logprobs(self._reference, rows, packed=self._packed, pad_id=self._pad_id)
@@ -151,6 +151,11 @@ class HFPolicy:
             self._read(module, folder)
             if self._shards:
                 self._shards.take()
+
+    def _shared_out(self, module: Any) -> "sharding.Shards | zero.Engine | None":
+        if zero.configured():
+            return zero.Engine.of(module, self.accelerator)
+        return sharding.Shards.of(module, self.accelerator) if sharding.configured() else None
 
     @contextmanager
     def _whole(self) -> Iterator[Any]:

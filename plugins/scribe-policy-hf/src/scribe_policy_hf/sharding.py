@@ -19,19 +19,17 @@ from scribe_core.errors import ConfigError
 
 def check_launcher() -> None:
     """Raises ConfigError where accelerate is configured for a way to spread weights that does not work here."""
-    if parse_flag_from_env("ACCELERATE_USE_DEEPSPEED"):
-        raise _unfit("DeepSpeed", "choose FSDP instead: --use_fsdp --fsdp_version 2")
     if not configured():
         return
     # What a process reads later would be empty in all but the first.
     os.environ["FSDP_CPU_RAM_EFFICIENT_LOADING"] = "false"
     version = os.environ.get("FSDP_VERSION", "1")
     if version != "2":
-        raise _unfit(f"FSDP version {version}", "choose version 2: --fsdp_version 2")
+        raise unfit(f"FSDP version {version}", "choose version 2: --fsdp_version 2")
     if parse_flag_from_env("FSDP_OFFLOAD_PARAMS"):
-        raise _unfit("FSDP with weights in the host's memory", "choose --fsdp_offload_params false")
+        raise unfit("FSDP with weights in the host's memory", "choose --fsdp_offload_params false")
     if int(os.environ.get("WORLD_SIZE") or 1) < 2:
-        raise _unfit("FSDP in one process", "choose --num_processes 2 or more, or no FSDP")
+        raise unfit("FSDP in one process", "choose --num_processes 2 or more, or no FSDP")
 
 
 def configured() -> bool:
@@ -58,6 +56,15 @@ def shard(module: Module, accelerator: Accelerator) -> Module:
     return sharded  # type: ignore[no-any-return]
 
 
+def hollow(module: Module, device: torch.device) -> Module:
+    """A copy of the module whose weights have no elements."""
+    empty = {
+        id(weight): Parameter(torch.empty(0, dtype=weight.dtype, device=device), weight.requires_grad)
+        for weight in module.parameters()
+    }
+    return deepcopy(module, dict(empty)).to(device).eval()
+
+
 @frozen
 class Shards:
     """A sharded module, and beside it a plain copy that has weights only while it is used."""
@@ -67,12 +74,7 @@ class Shards:
 
     @classmethod
     def of(cls, module: Module, accelerator: Accelerator) -> "Shards":
-        device = accelerator.device
-        empty = {
-            id(weight): Parameter(torch.empty(0, dtype=weight.dtype, device=device), weight.requires_grad)
-            for weight in module.parameters()
-        }
-        plain = deepcopy(module, dict(empty)).to(device).eval()
+        plain = hollow(module, accelerator.device)
         return cls(shard(module, accelerator), plain)
 
     @contextmanager
@@ -104,8 +106,9 @@ def _units(module: Module) -> list[FSDPModule]:
     return [each for each in module.modules() if isinstance(each, FSDPModule)]
 
 
-def _unfit(found: str, remedy: str) -> ConfigError:
+def unfit(found: str, remedy: str) -> ConfigError:
+    """What to choose instead of what does not work here."""
     return ConfigError(
-        f"policy: hf trains with FSDP version 2, or with a copy of all weights in each process, and accelerate is "
-        f"configured for {found}; {remedy}"
+        "policy: hf trains with FSDP version 2, with DeepSpeed, or with a copy of all weights in each process, and "
+        f"accelerate is configured for {found}; {remedy}"
     )
