@@ -2,6 +2,7 @@
 
 import json
 from functools import partial
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +51,9 @@ def plain_logprobs(folder: Path, row: TokenRow) -> torch.Tensor:
     return logits[torch.arange(len(row.context) - 1, ids.shape[1] - 1), torch.tensor(row.tokens)]
 
 
-@pytest.mark.parametrize("packed", [True, False])
-def test_logprobs_equal_those_of_the_unpacked_model(policy, folder: Path, packed: bool) -> None:
-    ours = packing.logprobs(policy.module, ROWS, packed=packed, pad_id=0)
+@pytest.mark.parametrize("reach", [inf, 1.0, None])
+def test_logprobs_equal_those_of_the_unpacked_model(policy, folder: Path, reach: float | None) -> None:
+    ours = packing.logprobs(policy.module, ROWS, reach=reach, pad_id=0)
     assert ours.shape == (4, 4)
     for got, row in zip(ours, ROWS, strict=True):
         assert torch.allclose(got[: len(row.tokens)], plain_logprobs(folder, row), atol=1e-5)
@@ -61,14 +62,31 @@ def test_logprobs_equal_those_of_the_unpacked_model(policy, folder: Path, packed
 
 def test_packing_shares_the_context_and_leaves_the_gradient_alone(policy) -> None:
     gradients = []
-    for packed in (True, False):
+    for reach, shape in ((inf, (2, 12)), (1.0, (3, 9)), (None, (4, 9))):
+        assert packing.pack(ROWS, 0, reach).ids.shape == shape
         policy.module.zero_grad()
-        packing.logprobs(policy.module, ROWS, packed=packed, pad_id=0).sum().backward()
+        packing.logprobs(policy.module, ROWS, reach=reach, pad_id=0).sum().backward()
         gradients.append(torch.cat([p.grad.flatten() for p in policy.module.parameters()]))
     policy.module.zero_grad()
-    assert packing.pack(ROWS, 0, True).ids.shape == (2, 12)
-    assert packing.pack(ROWS, 0, False).ids.shape == (4, 9)
-    assert torch.allclose(gradients[0], gradients[1], rtol=1e-4, atol=1e-5)
+    for each in gradients[1:]:
+        assert torch.allclose(each, gradients[0], rtol=1e-4, atol=1e-5)
+
+
+def test_a_pack_has_as_many_rows_as_are_fastest() -> None:
+    """Against the time of every number of rows, (t + t^2 / reach) / k for t = context + k n."""
+    for context, n, reach in ((100, 20, 1500.0), (100, 200, 1500.0), (400, 60, 300.0), (30, 40, 5000.0)):
+        row = TokenRow(tuple(range(context)), tuple(range(n)), (True,) * n)
+        packs = packing.pack([row] * 64, 0, reach).ids.shape[0]
+        time = {k: (t + t * t / reach) / k for k in range(1, 65) if (t := context + k * n)}
+        assert time[64 // packs] <= 1.05 * min(time.values())
+
+
+def test_reach_counts_the_weights_that_a_token_meets(policy) -> None:
+    config = policy.module.config
+    head = config.hidden_size // config.num_attention_heads
+    queries, keys = config.num_attention_heads * head, config.num_key_value_heads * head
+    layer = config.hidden_size * (2 * queries + 2 * keys + 3 * config.intermediate_size)
+    assert packing.reach(policy.module) == pytest.approx(layer / queries / 2)
 
 
 def test_sampled_logprobs_are_those_of_training(policy) -> None:
@@ -83,10 +101,10 @@ def test_sampled_logprobs_are_those_of_training(policy) -> None:
         assert torch.allclose(row[: len(sampled)], sampled, atol=1e-4)
 
 
-@pytest.mark.parametrize("packed", [True, False])
-def test_logprobs_are_at_the_temperature_of_each_row(policy, packed: bool) -> None:
+@pytest.mark.parametrize("reach", [inf, None])
+def test_logprobs_are_at_the_temperature_of_each_row(policy, reach: float | None) -> None:
     warm = [evolve(row, temperature=t) for row, t in zip(ROWS, [0.5, 0.5, 2.0, 1.0], strict=True)]
-    values = packing.logprobs(policy.module, warm, packed=packed, pad_id=0)
+    values = packing.logprobs(policy.module, warm, reach=reach, pad_id=0)
     for row, found in zip(warm, values, strict=True):
         ids = torch.tensor([row.context + row.tokens])
         logits = policy.module(ids).logits[0, len(row.context) - 1 : -1]

@@ -1,12 +1,14 @@
 """Log-probabilities of many rows in one forward pass, each context computed once.
 
-Rows with the same context (and temperature) form a pack, laid out as [context][row 1][row 2]... A row attends to the context and
-to itself, and its positions continue the context's. Contexts are padded on the left so that all rows of the
+Rows with the same context (and temperature) form packs, laid out as [context][row 1][row 2]... A row attends to the context and
+to itself, and its positions continue the context's. A pack has as many rows as make it fastest: with each, the context is
+computed once less, and there is more attention between rows, to be masked. Contexts are padded on the left so that all rows of the
 batch begin in one column, and the model is asked only for logits from there on.
 """
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from math import sqrt
 from typing import Any
 
 import torch
@@ -42,13 +44,25 @@ def can_pack(module: Any) -> bool:
     return not (kinds or getattr(config, "sliding_window", None) or getattr(module, "_is_stateful", False))
 
 
-def logprobs(module: Any, rows: Sequence[TokenRow], *, packed: bool, pad_id: int) -> Tensor:
-    """A float32 tensor (len(rows), longest tokens), right-padded with 0."""
-    batch = pack(rows, pad_id, packed)
+def reach(module: Any) -> float:
+    """To how many tokens a token attends in the time that the rest of the model takes for it."""
+    config = module.config.get_text_config()
+    head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    width = config.num_hidden_layers * config.num_attention_heads * head
+    tables = {id(each.weight) for each in (module.get_input_embeddings(), module.get_output_embeddings())}
+    weights = sum(w.numel() for w in module.parameters() if w.dim() > 1 and id(w) not in tables)
+    return weights / width / 2
+
+
+def logprobs(module: Any, rows: Sequence[TokenRow], *, pad_id: int, reach: float | None) -> Tensor:
+    """A float32 tensor (len(rows), longest tokens), right-padded with 0. `reach` as in `pack`."""
+    batch = pack(rows, pad_id, reach)
     device = module.device
     output = module(
         input_ids=batch.ids.to(device),
-        attention_mask=additive(batch.mask, module.dtype).to(device) if packed else batch.mask.to(device),
+        attention_mask=batch.mask.to(device)
+        if reach is None
+        else additive(batch.mask, module.dtype).to(device),
         position_ids=batch.positions.to(device),
         use_cache=False,
         logits_to_keep=batch.keep,
@@ -60,9 +74,9 @@ def logprobs(module: Any, rows: Sequence[TokenRow], *, packed: bool, pad_id: int
     return torch.nn.utils.rnn.pad_sequence(chosen.split(batch.lengths), batch_first=True)
 
 
-def pack(rows: Sequence[TokenRow], pad_id: int, packed: bool = True) -> Packs:
-    """Lays rows out; neighbours with one context share it where `packed`."""
-    groups = list(_groups(rows, packed))
+def pack(rows: Sequence[TokenRow], pad_id: int, reach: float | None) -> Packs:
+    """Lays rows out; neighbours with one context share it where that is faster on a module of this `reach`, None: never."""
+    groups = list(_groups(rows, reach))
     left = max(len(group[0].context) for group in groups)
     right = max(sum(len(row.tokens) for row in group) for group in groups)
     width = left + right
@@ -88,18 +102,26 @@ def pack(rows: Sequence[TokenRow], pad_id: int, packed: bool = True) -> Packs:
             column = end
     targets = [token for row in rows for token in row.tokens]
     chosen = (torch.tensor(values, dtype=torch.long) for values in (packs, columns, targets))
-    mask = _mask(segment) if packed else (segment >= 0).long()
+    mask = (segment >= 0).long() if reach is None else _mask(segment)
     temperature = torch.tensor([group[0].temperature for group in groups])[:, None, None]
     lengths = [len(row.tokens) for row in rows]
     return Packs(ids, positions, mask, right + 1, *chosen, lengths, temperature)
 
 
-def _groups(rows: Sequence[TokenRow], packed: bool) -> Iterator[list[TokenRow]]:
-    if not packed:
+def _groups(rows: Sequence[TokenRow], reach: float | None) -> Iterator[list[TokenRow]]:
+    if reach is None:
         yield from ([row] for row in rows)
         return
-    for _, group in groupby(rows, key=lambda row: (row.context, row.temperature)):
-        yield list(group)
+    for (context, _), group in groupby(rows, key=lambda row: (row.context, row.temperature)):
+        # Where a row takes the least time: k of them with n tokens each take t + t^2 / reach, t = context + k n.
+        most = sqrt(len(context) * (len(context) + reach))
+        chosen: list[TokenRow] = []
+        for row in group:
+            if chosen and sum(len(each.tokens) for each in (*chosen, row)) > most:
+                yield chosen
+                chosen = []
+            chosen.append(row)
+        yield chosen
 
 
 def _mask(segment: Tensor) -> Tensor:

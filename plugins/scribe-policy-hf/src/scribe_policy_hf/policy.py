@@ -34,7 +34,6 @@ class HFPolicy:
         self.accelerator = exchange.accelerator()
         self._source = models.source(options.model)
         self._dtype = models.weight_dtype(options.dtype)
-        self._packed = options.packed
         self._lora = options.lora is not None
         module, self.tokenizer = models.load(self._source, self._dtype)
         self._chat = Chat(self.tokenizer, options.calls)
@@ -44,6 +43,7 @@ class HFPolicy:
                 "policy.packed: this model has a recurrent state or sliding-window attention, with which rollouts "
                 "cannot share a prompt; set policy.packed = false"
             )
+        self._reach = packing.reach(module) if options.packed else None
         config = module.config.get_text_config()
         self._positions = getattr(config, "max_position_embeddings", None) or sys.maxsize
         if options.lora is not None:
@@ -118,7 +118,7 @@ class HFPolicy:
         return [self._row(conversation) for conversation in conversations]
 
     def logprobs(self, rows: Sequence[TokenRow]) -> torch.Tensor:
-        return packing.logprobs(self.module, rows, packed=self._packed, pad_id=self._pad_id)
+        return packing.logprobs(self.module, rows, reach=self._reach, pad_id=self._pad_id)
 
     @torch.no_grad()
     def reference_logprobs(self, rows: Sequence[TokenRow]) -> torch.Tensor:
@@ -133,7 +133,7 @@ class HFPolicy:
                 if sharding.configured()
                 else reference.to(self.accelerator.device)
             ).eval()
-        return packing.logprobs(self._reference, rows, packed=self._packed, pad_id=self._pad_id)
+        return packing.logprobs(self._reference, rows, reach=self._reach, pad_id=self._pad_id)
 
     def save(self, folder: Path) -> None:
         # The base model has its embeddings; peft would ask the hub whether to save them.
