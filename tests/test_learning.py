@@ -157,3 +157,15 @@ def test_each_kind_of_mistake_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
             ]
             assert differing
             assert all(isinstance(value, type_) for pair in differing for value in pair)
+
+
+def test_agreement_is_the_share_of_pairs_that_a_judge_orders_as_the_outcome_does() -> None:
+    from learning_judges import mixed, share
+
+    rollouts = [evolve(shown(0), id=f"{i}", outcome=float(i < 2)) for i in range(4)]
+    assert mixed([*rollouts, evolve(shown(1), outcome=1.0)]) == [rollouts]
+    # 0 against 2 and 3: won and tied; 1 has no score.
+    assert share(rollouts, {"0": 0.9, "1": None, "2": 0.5, "3": 0.9}) == pytest.approx(
+        (1 + 0.5 + 0.5 + 0.5) / 4
+    )
+    assert share(rollouts, {"0": 0.9, "1": 0.2, "2": 0.5, "3": 0.1}) == pytest.approx(3 / 4)

@@ -81,7 +81,7 @@ class _ProblemRubric:
         tasks = Stockroom(size=self.options.size, hardest=self.options.hardest).build()
         return {
             task.id: {_written(call) for message in task.demonstration for call in message.tool_calls}
-            for split in ("train", "test")
+            for split in ("train", "validation", "test")
             for task in tasks.tasks(split)
         }
 

@@ -142,6 +142,8 @@ def reward(arm: str, out: Path) -> dict[str, Any]:
                 "model": warm_policy(out),
                 "head": str(out / "warm" / "prm.json"),
             }
+        case "direct":
+            judge = {"use": "hf", "mode": "direct"}
         case "low" | "scribe+low":
             within = outcome if name == "low" else both
             chosen["scorer.aggregator"] = {"use": "learning_parts:LowLevel", "aggregator": within}
