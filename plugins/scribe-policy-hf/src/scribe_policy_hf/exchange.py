@@ -1,5 +1,6 @@
 """What the processes of a run say to each other, by accelerate's own means."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -32,6 +33,9 @@ def accelerator() -> Accelerator:
 
     The others wait while the first one plays: longer than torch's half an hour, if tools or judges are slow.
     """
+    if not torch.cuda.is_available():
+        # accelerate imports DeepSpeed wherever it is installed, and that tells stdout that it found no GPU.
+        os.environ.setdefault("DS_ACCELERATOR", "cpu")
     way = zero if zero.configured() else sharding
     way.check_launcher()
     made = (zero.EngineAccelerator if way is zero else Accelerator)(
