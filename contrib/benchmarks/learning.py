@@ -24,8 +24,8 @@ the standing of `outcome` at step 10, `outcome` had 28.4 % over five seeds and `
 Arms: `outcome`, the outcome alone. `scribe`, the recipe: 0.3 process + 0.7 outcome for the episode. `subgoal`, the same
 with each subgoal's advantage on its own tokens. `mined`, SCRIBE with a library mined from the warm start's rollouts.
 `rubric`, a rubric per problem, checked without a mistake. `prm`, a process reward model trained on the warm start's
-rollouts. `direct`, SmolLM2-135M asked how good each step is, without a rubric: hours on a CPU. `low` and `scribe+low` add to `outcome` and `scribe` a reward of 0.2 for calls that are well formed and run. An
-arm with a process reward takes "~SHARE", such as scribe~0.2: that share of its judge's scores is replaced by random ones.
+rollouts. `direct`, SmolLM2-135M asked how good each step is, without a rubric: hours on a CPU. `low` and `scribe+low` add to
+`outcome` and `scribe` a reward of 0.2 for calls that are well formed and run. An arm with a process reward takes "~SHARE", such as scribe~0.2: that share of its judge's scores is replaced by random ones.
 Any arm takes "@RATE", a learning rate of its own: `outcome@3e-4` and `scribe@3e-4` were added when seed 0 was done, to see
 again what the greater rate does.
 

@@ -139,4 +139,6 @@ def test_when_one_dies_in_a_pass_the_other_ends(workplace, scribe, name):
     command, launcher = ("train", "base.toml", "sharded.toml"), launched(name)
     (code, _, told), (killed, _, _) = scribe.together(*command, cwd=workplace, kill=kill, launcher=launcher)
     assert (code, killed) == (1, -signal.SIGKILL)
-    assert "scribe: error: another process of this run has ended" in told, told
+    # Before that, DeepSpeed warns of names in torch.
+    told = told if name == "fsdp" else told[told.find("scribe: error:") :]
+    assert told.startswith("scribe: error: another process of this run has ended"), told

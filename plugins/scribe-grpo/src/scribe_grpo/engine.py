@@ -8,9 +8,7 @@ import torch
 from torch import Tensor
 from torch.distributed import get_rank, get_world_size
 
-from scribe_grpo.masters import RECOMPUTED, AdamOptions, take, write
-
-_MOMENTS = ("exp_avg", "exp_avg_sq")
+from scribe_grpo.masters import MOMENTS, AdamOptions, take, trained, write
 
 
 class EngineAdamW:
@@ -19,8 +17,7 @@ class EngineAdamW:
     def __init__(self, engine: Any, options: AdamOptions) -> None:
         from deepspeed.runtime.zero import GatheredParameters
 
-        named = [(n, weight) for n, weight in engine.module.named_parameters() if weight.requires_grad]
-        self._named = {name.replace(RECOMPUTED, ""): weight for name, weight in named}
+        self._named = trained(engine.module)
         self._engine = engine
         self._options = options
         self._steps = 0
@@ -38,7 +35,7 @@ class EngineAdamW:
         adam, zero = self._engine.basic_optimizer, self._engine.optimizer
         stage_3 = hasattr(zero, "fp32_partitioned_groups_flat")
         for master in zero.fp32_partitioned_groups_flat if stage_3 else _parameters(adam):
-            moments = {key: torch.zeros_like(master) for key in _MOMENTS}
+            moments = {key: torch.zeros_like(master) for key in MOMENTS}
             adam.state[master] = {"step": torch.tensor(0.0), **moments}
         if not stage_3:
             zero._lazy_init_hp_params_optimizer_state()
@@ -78,7 +75,7 @@ class EngineAdamW:
         for name, weight in self._named.items():
             state = {"master": safe_get_full_fp32_param(weight)}
             if self._steps:
-                state |= {key: safe_get_full_optimizer_state(weight, key) for key in _MOMENTS}
+                state |= {key: safe_get_full_optimizer_state(weight, key) for key in MOMENTS}
                 state["step"] = torch.tensor(float(self._steps))
             if get_rank() == 0:
                 tensors |= {f"{key}.{name}": value.cpu() for key, value in state.items()}
@@ -90,7 +87,7 @@ class EngineAdamW:
         for name, weight in self._named.items():
             shape = getattr(weight, "ds_shape", weight.shape)
             _put(weight, take(tensors, f"master.{name}", shape, folder))
-            for key in _MOMENTS if self._steps else ():
+            for key in MOMENTS if self._steps else ():
                 _put(weight, take(tensors, f"{key}.{name}", shape, folder), key)
 
 

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from scribe_core.crew import Exchange
 
 _FILE = "optimizer.safetensors"
-RECOMPUTED = "_checkpoint_wrapped_module."
+MOMENTS = ("exp_avg", "exp_avg_sq")
+"""What AdamW keeps of each weight."""
+_RECOMPUTED = "_checkpoint_wrapped_module."
 """What torch puts into the names of a module's weights where activations are computed again."""
 
 
@@ -59,9 +61,8 @@ class MasterAdamW:
     def __init__(
         self, module: torch.nn.Module, options: AdamOptions, exchange: "Exchange | None" = None
     ) -> None:
-        named = [(name, weight) for name, weight in module.named_parameters() if weight.requires_grad]
-        self._names = [name.replace(RECOMPUTED, "") for name, _ in named]
-        self._weights = [weight for _, weight in named]
+        named = trained(module)
+        self._names, self._weights = list(named), list(named.values())
         self._masters = [weight.detach().float().clone() for weight in self._weights]
         self._options = options
         self._exchange = exchange
@@ -123,14 +124,19 @@ class MasterAdamW:
                 master.copy_(_spread(saved, master))
             if self._steps:
                 moments = {
-                    k: _spread(take(tensors, f"{k}.{name}", master.shape, folder), master)
-                    for k in ("exp_avg", "exp_avg_sq")
+                    k: _spread(take(tensors, f"{k}.{name}", master.shape, folder), master) for k in MOMENTS
                 }
                 self._adam.state[master] = {
                     "step": take(tensors, f"step.{name}", torch.Size(), folder),
                     **moments,
                 }
         self._write()
+
+
+def trained(module: torch.nn.Module) -> dict[str, torch.nn.Parameter]:
+    """The weights that are learnt, by the names they have in files."""
+    named = module.named_parameters()
+    return {name.replace(_RECOMPUTED, ""): weight for name, weight in named if weight.requires_grad}
 
 
 def read(folder: Path) -> dict[str, Tensor]:
